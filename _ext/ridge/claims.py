@@ -1,0 +1,161 @@
+"""Claims and their checks: the seal on a check cell, and the ledger of all claims.
+
+A claim is a sphinx-proof directive with a label; the code cells tagged `check` between it and the next claim are its checks.
+"""
+
+from docutils import nodes
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
+
+logger = logging.getLogger(__name__)
+
+NOT_CLAIMS = {"definition", "example", "remark", "algorithm", "notation", "assumption", "axiom"}
+
+
+class Ledger(nodes.General, nodes.Element):
+    """Stands where the table of all claims will be."""
+
+
+class LedgerDirective(SphinxDirective):
+    def run(self):
+        self.env.ridge_pages.add(self.env.docname)
+        return [Ledger()]
+
+
+def is_claim(node):
+    return isinstance(node, nodes.Element) and node.get("realtype", "") not in NOT_CLAIMS and "countertype" in node
+
+
+def is_check(node):
+    return isinstance(node, nodes.container) and "tag_check" in node.get("classes", [])
+
+
+def prepare(app):
+    for name in ("ridge_claims", "ridge_pages"):
+        if not hasattr(app.env, name):
+            setattr(app.env, name, {} if name == "ridge_claims" else set())
+
+
+def forget(app, env, docname):
+    env.ridge_claims.pop(docname, None)
+    env.ridge_pages.discard(docname)
+
+
+def collect(app, doctree):
+    """Sphinx `doctree-read`: note the page's claims in order, each with the checks that follow it."""
+    env = app.env
+    printed = env.metadata[env.docname].pop("printed", {})
+    claims = []
+    for node in doctree.findall(lambda n: is_claim(n) or is_check(n)):
+        if is_claim(node):
+            claims.append(
+                {"label": node["label"], "type": node["realtype"], "title": node["title"].strip("()"), "kind": node["countertype"], "checks": []}
+            )
+        elif not claims:
+            logger.warning("a check cell stands before the first claim", location=node)
+        else:
+            claim = claims[-1]
+            anchor = f"check-{claim['label']}" + (f"-{len(claim['checks']) + 1}" if claim["checks"] else "")
+            node["ids"].append(anchor)
+            node["claim"] = claim["label"]
+            claim["checks"].append({"id": anchor, "printed": printed.get(node.get("cell_index"), "")})
+    for claim in claims:
+        if not claim["checks"]:
+            logger.warning("claim %s has no check cell after it", claim["label"], location=env.docname)
+    if claims:
+        env.ridge_claims[env.docname] = claims
+
+
+def number_of(env, docname, claim):
+    """Return the claim's name with its number on the page, as 'Theorem 1.3'."""
+    numbers = env.toc_fignumbers.get(docname, {}).get(claim["kind"], {}).get(claim["label"], ())
+    return f"{claim['type'].title()} {'.'.join(map(str, numbers))}".strip()
+
+
+def find(env, label):
+    """Return (docname, claim) of a label, or None."""
+    return next(((d, c) for d, claims in env.ridge_claims.items() for c in claims if c["label"] == label), None)
+
+
+def link(app, here, there, anchor, text, classes=()):
+    uri = app.builder.get_relative_uri(here, there) + (f"#{anchor}" if anchor else "")
+    return nodes.reference("", text, internal=True, refuri=uri, classes=list(classes))
+
+
+def _cell(*children):
+    return nodes.entry("", *children)
+
+
+def _row(app, env, here, docname, claim):
+    name = nodes.paragraph("", "", link(app, here, docname, claim["label"], number_of(env, docname, claim)))
+    name += nodes.Text(f" {claim['title']}")
+    verdicts = nodes.bullet_list(classes=["verdicts"])
+    for check in claim["checks"]:
+        words = check["printed"].splitlines() or ["passed"]
+        item = nodes.paragraph("", "", link(app, here, docname, check["id"], "✓", ["passed"]))
+        item += [nodes.Text(" "), nodes.literal("", words[0] if len(words[0]) < 160 else words[0][:157] + "…")]
+        verdicts += nodes.list_item("", item)
+    row = nodes.row("", _cell(name), _cell(verdicts))
+    row["ids"].append(f"ledger-{claim['label']}")
+    return row
+
+
+def _table(*rows):
+    group = nodes.tgroup("", nodes.colspec(colwidth=40), nodes.colspec(colwidth=60), cols=2)
+    head = nodes.row("", _cell(nodes.paragraph("", "claim")), _cell(nodes.paragraph("", "what its check looked at, in this build")))
+    group += [nodes.thead("", head), nodes.tbody("", *rows)]
+    return nodes.table("", group, classes=["ledger"])
+
+
+def _in_book_order(env):
+    order = [env.config.root_doc]
+    for docname in order:
+        order += [d for d in env.toctree_includes.get(docname, []) if d not in order]
+    return [d for d in order if d in env.ridge_claims]
+
+
+def _ledger(app, here):
+    env = app.env
+    pages = _in_book_order(env)
+    claims = sum(len(env.ridge_claims[d]) for d in pages)
+    checks = sum(len(c["checks"]) for d in pages for c in env.ridge_claims[d])
+    total = f"{claims} claims on {len(pages)} pages, {checks} checks, all passed in this build."
+    parts = [nodes.paragraph("", "", nodes.strong("", total))]
+    for docname in pages:
+        heading = nodes.rubric("", "", link(app, here, docname, "", env.titles[docname].astext()))
+        parts += [heading, _table(*(_row(app, env, here, docname, c) for c in env.ridge_claims[docname]))]
+    return parts
+
+
+def seal(app, doctree, docname):
+    """Sphinx `doctree-resolved`: mark each check cell, and fill the ledger."""
+    ledger_page = next((d for d in app.env.ridge_pages if d.endswith("ledger")), None)
+    for statement in doctree.findall(lambda n: isinstance(n, nodes.section) and n["ids"] == ["proof-content"]):
+        statement["ids"] = []  # sphinx-proof gives every statement of a page the same id
+    for cell in list(doctree.findall(is_check)):
+        if "claim" not in cell:
+            continue
+        found = find(app.env, cell["claim"])
+        mark = nodes.paragraph(classes=["seal"])
+        mark += nodes.inline("", "验", classes=["stamp"])
+        mark += [nodes.Text(" passed in this build: "), link(app, docname, docname, cell["claim"], number_of(app.env, *found))]
+        if ledger_page:
+            mark += [nodes.Text(" · "), link(app, docname, ledger_page, f"ledger-{cell['claim']}", "ledger")]
+        cell += mark
+    for place in list(doctree.findall(Ledger)):
+        place.replace_self(_ledger(app, docname))
+
+
+def rewrite_pages(app, env):
+    """Sphinx `env-updated`: the pages that gather from others are written anew whenever any other is."""
+    return sorted(env.ridge_pages)
+
+
+def setup(app):
+    app.add_node(Ledger)
+    app.add_directive("ledger", LedgerDirective)
+    app.connect("builder-inited", prepare)
+    app.connect("env-purge-doc", forget)
+    app.connect("doctree-read", collect)
+    app.connect("env-updated", rewrite_pages)
+    app.connect("doctree-resolved", seal)

@@ -1,0 +1,148 @@
+"""Pages made from data and from the build: the twelve doors of the home page, and the names of the same thing."""
+
+from math import cos, exp, radians, sin
+from pathlib import Path
+
+import yaml
+from docutils import nodes
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
+
+from .claims import find, link, number_of
+
+logger = logging.getLogger(__name__)
+DATA = Path(__file__).resolve().parents[2] / "data"
+FIELDS = ["zh", "probability", "information", "code", "linear algebra", "systems"]
+
+
+class Doors(nodes.General, nodes.Element):
+    """Stands where the twelve doors will be."""
+
+
+class Names(nodes.General, nodes.Element):
+    """Stands where the table of names will be."""
+
+
+class _Gathering(SphinxDirective):
+    node, file = None, None
+
+    def run(self):
+        self.env.ridge_pages.add(self.env.docname)
+        self.env.note_dependency(str(DATA / self.file))
+        return [self.node()]
+
+
+class DoorsDirective(_Gathering):
+    node, file = Doors, "posts.yml"
+
+
+class NamesDirective(_Gathering):
+    node, file = Names, "names.yml"
+
+
+def width(azimuth):
+    """Return the standard deviation of the hill's silhouette, seen along the horizontal direction at `azimuth` degrees.
+
+    The hill is exp(-x'S^-1 x/2) with S = ((9, 2), (2, 1.5)); along a view its outline is a bell with variance u'Su,
+    u being the direction across the view (the home page proves it).
+    """
+    u, v = -sin(radians(azimuth)), cos(radians(azimuth))
+    return (9 * u * u + 4 * u * v + 1.5 * v * v) ** 0.5
+
+
+def hill(azimuth):
+    """Return the hill's silhouette from `azimuth` degrees as a small SVG, an ornament without a text of its own."""
+    points = [(t, 56 - 48 * exp(-0.5 * ((t - 100) / 20 / width(azimuth)) ** 2)) for t in range(0, 201, 4)]
+    outline = " ".join(f"{x},{y:.1f}" for x, y in points)
+    return (
+        '<svg class="hill" viewBox="0 0 200 60" aria-hidden="true" focusable="false">'
+        f'<polygon points="0,60 {outline} 200,60"/><polyline points="{outline}"/></svg>'
+    )
+
+
+def _chapters_of(env, post):
+    """Yield (docname, book metadata) of the notebooks that answer post number `post`, in the order of the book."""
+    order = [env.config.root_doc]
+    for docname in order:
+        order += [d for d in env.toctree_includes.get(docname, []) if d not in order]
+    for docname in order:
+        book = env.metadata.get(docname, {}).get("book", {})
+        if book.get("post") == post:
+            yield docname, book
+
+
+def _loudest(app, here, label):
+    """Return a paragraph that quotes a claim and what its check saw."""
+    found = find(app.env, label)
+    if found is None:
+        logger.warning("the loudest claim %r does not exist", label, location=here)
+        return nodes.paragraph()
+    docname, claim = found
+    text = nodes.paragraph(classes=["loudest"])
+    text += [nodes.inline("", "验", classes=["stamp"]), nodes.Text(" ")]
+    text += [link(app, here, docname, label, number_of(app.env, docname, claim)), nodes.Text(f" {claim['title']}")]
+    return text
+
+
+def _door(app, here, number, post):
+    chapters = list(_chapters_of(app.env, number))
+    door = nodes.container(classes=["door"] + ([] if chapters else ["shut"]))
+    door += nodes.raw("", hill(15 * number), format="html")
+    door += nodes.rubric("", f"{number} · {post['title']}", nodes.inline("", f" {post['zh']}", classes=["zh"]))
+    if not chapters:
+        door += nodes.paragraph("", post["promise"])
+        door += nodes.paragraph("", "Not written yet.", classes=["time"])
+        return door
+    door += nodes.paragraph("", post["promise"])
+    for docname, book in chapters:
+        seconds = app.env.metadata[docname].get("run_seconds", 0)
+        line = nodes.paragraph("", "", link(app, here, docname, "", app.env.titles[docname].astext()))
+        line += nodes.inline("", f" {book['minutes']} min to read, {seconds:.0f} s to run", classes=["time"])
+        door += line
+    door += _loudest(app, here, chapters[0][1]["loudest"])
+    return door
+
+
+def _doors(app, here):
+    posts = yaml.safe_load((DATA / "posts.yml").read_text(encoding="utf-8"))
+    return nodes.container("", *(_door(app, here, n, p) for n, p in enumerate(posts, 1)), classes=["doors"])
+
+
+def _entry(*children):
+    return nodes.entry("", nodes.paragraph("", "", *children))
+
+
+def _names_row(app, here, row):
+    proofs = []
+    for label in row["proved"]:
+        found = find(app.env, label)
+        if found is None:
+            logger.warning("names.yml: %s cites the claim %r, which does not exist", row["zh"], label, location=here)
+            continue
+        proofs += [link(app, here, found[0], label, number_of(app.env, *found)), nodes.Text(" ")]
+    texts = [row.get(field, "–") for field in FIELDS]
+    return nodes.row("", *(_entry(nodes.Text(t)) for t in texts), _entry(*proofs))
+
+
+def _names(app, here):
+    rows = yaml.safe_load((DATA / "names.yml").read_text(encoding="utf-8"))
+    heads = ["中文", *FIELDS[1:], "checked by"]
+    group = nodes.tgroup("", *(nodes.colspec(colwidth=1) for _ in heads), cols=len(heads))
+    head = nodes.thead("", nodes.row("", *(_entry(nodes.Text(h)) for h in heads)))
+    group += [head, nodes.tbody("", *(_names_row(app, here, row) for row in rows))]
+    return nodes.table("", group, classes=["names"])
+
+
+def fill(app, doctree, docname):
+    for place in list(doctree.findall(Doors)):
+        place.replace_self(_doors(app, docname))
+    for place in list(doctree.findall(Names)):
+        place.replace_self(_names(app, docname))
+
+
+def setup(app):
+    app.add_node(Doors)
+    app.add_node(Names)
+    app.add_directive("doors", DoorsDirective)
+    app.add_directive("names", NamesDirective)
+    app.connect("doctree-resolved", fill)

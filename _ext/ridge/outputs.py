@@ -1,0 +1,57 @@
+"""Give each notebook, as Sphinx reads it, the outputs of the run that tested it; refuse what must not be published."""
+
+from pathlib import Path
+
+import nbformat
+from sphinx.util import logging
+
+from .execution import STORE, code_cells, stored
+
+logger = logging.getLogger(__name__)
+
+
+def _has_picture(cell):
+    return any(kind.startswith("image/") for o in cell.get("outputs", []) for kind in o.get("data", {}))
+
+
+def _alt(cell):
+    return cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
+
+
+def merge(app, docname, source):
+    """Sphinx `source-read`: add outputs to the notebook's text, and remember what its check cells printed."""
+    path = Path(app.env.doc2path(docname))
+    if path.suffix != ".ipynb":
+        return
+    app.env.note_dependency(str(STORE / path.name))
+    notebook = nbformat.reads(source[0], 4)
+    executed = stored(path)
+    if executed is None:
+        logger.warning("%s was not run in its present state; `make book` runs it", path.name, location=docname)
+        return
+    for cell, ran in zip(code_cells(notebook), code_cells(executed), strict=True):
+        cell.outputs, cell.execution_count = ran.outputs, ran.execution_count
+    for number, cell in enumerate(notebook.cells, 1):
+        if _has_picture(cell) and len(_alt(cell)) < 30:
+            where = f"cell {number} (id {cell.get('id')})"
+            logger.warning("%s: %s draws a figure without alt text that says what is seen", path.name, where, location=docname)
+    app.env.metadata[docname]["run_seconds"] = executed.metadata["run"]["seconds"]
+    app.env.metadata[docname]["book"] = dict(notebook.metadata.get("book", {}))
+    app.env.metadata[docname]["printed"] = {
+        index: "".join(o.text for o in cell.outputs if o.output_type == "stream").strip()
+        for index, cell in enumerate(notebook.cells)
+        if "check" in cell.metadata.get("tags", [])
+    }
+    source[0] = nbformat.writes(notebook)
+
+
+def refuse_empty(app, doctree, docname):
+    """Sphinx `doctree-resolved`: a page with a title and nothing else is a mistake, not a page."""
+    title = app.env.titles[docname].astext() if docname in app.env.titles else ""
+    if len(doctree.astext().strip()) <= len(title) + 20:
+        logger.warning("the page is empty", location=docname)
+
+
+def setup(app):
+    app.connect("source-read", merge)
+    app.connect("doctree-resolved", refuse_empty, priority=900)

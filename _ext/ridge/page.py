@@ -1,0 +1,122 @@
+"""A lean page that asks no other host for anything: fonts, icons, scripts, launch buttons."""
+
+import os
+import re
+import subprocess
+from hashlib import sha256
+from html import unescape
+from importlib.resources import files
+from io import BytesIO
+from pathlib import Path
+
+from fontTools import subset
+from fontTools.ttLib import TTFont
+from sphinx.util import logging
+
+logger = logging.getLogger(__name__)
+
+# Where each face of the book comes from: (package, file), and whether it sets formulas or text.
+FACES = {
+    "math": ("ziamath", "fonts/STIXTwoMath-Regular.ttf"),
+    "serif": ("font_source_serif_pro", "files/SourceSerifPro-Regular.ttf"),
+    "serif-italic": ("font_source_serif_pro", "files/SourceSerifPro-It.ttf"),
+    "serif-bold": ("font_source_serif_pro", "files/SourceSerifPro-Semibold.ttf"),
+}
+TEXT = {chr(c) for c in range(0x20, 0x7F)} | set("£§©«°±²³·»½×÷–—‘’“”…→←≤≥≠≈−∞äöüéèàçñßÄÖÜőşčćøåíóúáëïêâîôł")
+
+
+def repository():
+    """Return 'https://host/owner/name' of the repository that the page is built from, or None."""
+    if os.environ.get("BOOK_REPOSITORY"):
+        return os.environ["BOOK_REPOSITORY"].removesuffix(".git")
+    if os.environ.get("GITHUB_REPOSITORY"):
+        return f"https://github.com/{os.environ['GITHUB_REPOSITORY']}"
+    command = ["git", "-C", str(Path(__file__).parent), "remote", "get-url", "origin"]
+    remote = subprocess.run(command, capture_output=True, text=True).stdout.strip()
+    match = re.fullmatch(r"(?:https://|git@|ssh://git@)([\w.-]+\.\w+)[:/]([\w.-]+/[\w.-]+?)(?:\.git)?/?", remote)
+    return f"https://{match[1]}/{match[2]}" if match else None
+
+
+def launch_buttons(app, config):
+    """Sphinx `config-inited`: point the launch buttons at the repository, or leave them out when there is none."""
+    url = repository()
+    if url is None:
+        config.html_theme_options["launch_buttons"] = {}
+        config.html_theme_options.pop("repository_url", None)
+    else:
+        config.html_theme_options["repository_url"] = url
+        config.html_theme_options["repository_branch"] = os.environ.get("BOOK_BRANCH", "main")
+
+
+# What the theme puts into each page and no reader needs. The icon font draws what the icon script draws; no kernel is ever
+# started from a page; the search index is read by the search page, not by every page.
+CUTS = {
+    "icon script": r"\s*<script[^>]*fontawesome\.js[^>]*></script>",
+    "preload hints": r"(\s*<link rel=\"preload\"[^>]*>)+",
+    "thebe settings": r"\s*<script type=\"text/x-thebe-config\">[^<]*</script>\s*<script>kernelName = [^<]*</script>",
+    "search index": r"(\s*<script src=\"[^\"]*(searchtools|language_data|searchindex)\.js\"></script>){3}",
+}
+
+
+def cut(html, name):
+    """Return the page's text without `CUTS`; a cut that no longer finds its place is a warning."""
+    for what, pattern in CUTS.items():
+        html, found = re.subn(pattern, "", html, count=1)
+        if not found and not (name == "search.html" and what == "search index"):
+            logger.warning("page.py: %s has no %s to cut; has the theme changed?", name, what)
+    return html
+
+
+def only_what_is_used(app, pagename, templatename, context, doctree):
+    """Sphinx `html-page-context`: leave out the scripts and styles of thebe, and those of tabs and cards where there are none."""
+    unused = ["thebe"] + ([] if "sd-" in context.get("body", "") else ["sphinx-design", "design-tabs"])
+    for kind in ("script_files", "css_files"):
+        context[kind] = [f for f in context.get(kind, []) if not any(u in str(getattr(f, "filename", f)) for u in unused)]
+
+
+def lean(app, exception):
+    """Sphinx `build-finished`: cut every page that was written, subset the fonts, delete what nothing asks for."""
+    if exception or app.builder.format != "html":
+        return
+    out, symbols = Path(app.outdir), set("0123456789()[]{}|‖⟨⟩√∑∏∫=+−<>")
+    for path in sorted(out.rglob("*.html")):
+        html = path.read_text(encoding="utf-8")
+        if "fontawesome.js" in html and "_static" not in path.parts:
+            path.write_text(cut(html, path.name), encoding="utf-8")
+        for formula in re.findall(r"<math.*?</math>", html, re.DOTALL):
+            symbols |= set(unescape(re.sub(r"<[^>]+>", "", formula)))
+    static = out / "_static"
+    _write_fonts(static, symbols)
+    for pattern in ("*.map", "*.ttf", "*.LICENSE.txt", "fontawesome.js", "*thebe*", "*macros.html"):
+        for path in static.rglob(pattern):
+            path.unlink()
+
+
+def _write_fonts(static, symbols):
+    folder = static / "fonts"
+    folder.mkdir(exist_ok=True)
+    for name, (package, file) in FACES.items():
+        wanted = "".join(sorted(symbols if name == "math" else TEXT))
+        target = folder / f"{name}.woff2"
+        target.write_bytes(_subset(package, file, wanted))
+
+
+def _subset(package, file, characters):
+    """Return the font with only these characters (and, for formulas, their stretchy forms) as woff2."""
+    keep = Path(__file__).resolve().parents[2] / "_build" / "fonts"
+    keep.mkdir(parents=True, exist_ok=True)
+    cached = keep / f"{sha256((file + characters).encode()).hexdigest()[:16]}.woff2"
+    if not cached.exists():
+        options = subset.Options(flavor="woff2", layout_features=["kern", "liga", "ssty", "mark", "mkmk"], notdef_outline=True, hinting=False)
+        font = TTFont(BytesIO((files(package) / file).read_bytes()))
+        subsetter = subset.Subsetter(options)
+        subsetter.populate(text=characters)
+        subsetter.subset(font)
+        subset.save_font(font, str(cached), options)
+    return cached.read_bytes()
+
+
+def setup(app):
+    app.connect("config-inited", launch_buttons, priority=100)
+    app.connect("html-page-context", only_what_is_used, priority=900)
+    app.connect("build-finished", lean)
