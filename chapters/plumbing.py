@@ -45,7 +45,9 @@ update();
 def slider(name, label, low, high, start, step=1):
     """Return a labelled range input; `step` must divide the way from `low` to `high`."""
     if not low <= start <= high or step <= 0:
-        raise ValueError(f"slider {name!r}: need low <= start <= high and step > 0, got {low}, {start}, {high}, {step}")
+        raise ValueError(
+            f"slider {name!r}: need low <= start <= high and step > 0, got {low}, {start}, {high}, {step}"
+        )
     return (
         f'<label>{escape(label)} <input type="range" name="{name}" min="{low}" max="{high}" step="{step}" '
         f'value="{start}"><output>{start}</output></label>'
@@ -56,7 +58,10 @@ def choice(name, label, options):
     """Return a labelled drop-down; `options` maps each value to the words shown, the first being chosen."""
     if not options:
         raise ValueError(f"choice {name!r} has no options")
-    items = "".join(f'<option value="{escape(str(k))}">{escape(str(v))}</option>' for k, v in options.items())
+    items = "".join(
+        f'<option value="{escape(str(k))}">{escape(str(v))}</option>'
+        for k, v in options.items()
+    )
     return f'<label>{escape(label)} <select name="{name}">{items}</select></label>'
 
 
@@ -74,8 +79,16 @@ def explorable(title, picture, controls, script, *, data=None, play=None, pace=6
     """
     if play is not None and not any(f'name="{play}"' in c for c in controls):
         raise ValueError(f"play={play!r} names none of the controls")
-    button = f'<button type="button" data-play="{play}" data-pace="{pace}">▶ play</button>' if play else ""
-    constants = f"const data = {json.dumps(data, separators=(',', ':'))};" if data is not None else ""
+    button = (
+        f'<button type="button" data-play="{play}" data-pace="{pace}">▶ play</button>'
+        if play
+        else ""
+    )
+    constants = (
+        f"const data = {json.dumps(data, separators=(',', ':'))};"
+        if data is not None
+        else ""
+    )
     code = (_DRIVER % {"script": constants + script}).replace("</", "<\\/")
     return HTML(
         f'<figure class="explorable"><div class="title"><strong>{escape(title)}</strong></div>{picture}'

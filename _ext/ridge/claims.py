@@ -9,7 +9,15 @@ from sphinx.util.docutils import SphinxDirective
 
 logger = logging.getLogger(__name__)
 
-NOT_CLAIMS = {"definition", "example", "remark", "algorithm", "notation", "assumption", "axiom"}
+NOT_CLAIMS = {
+    "definition",
+    "example",
+    "remark",
+    "algorithm",
+    "notation",
+    "assumption",
+    "axiom",
+}
 
 
 class Ledger(nodes.General, nodes.Element):
@@ -23,7 +31,11 @@ class LedgerDirective(SphinxDirective):
 
 
 def is_claim(node):
-    return isinstance(node, nodes.Element) and node.get("realtype", "") not in NOT_CLAIMS and "countertype" in node
+    return (
+        isinstance(node, nodes.Element)
+        and node.get("realtype", "") not in NOT_CLAIMS
+        and "countertype" in node
+    )
 
 
 def is_check(node):
@@ -49,32 +61,58 @@ def collect(app, doctree):
     for node in doctree.findall(lambda n: is_claim(n) or is_check(n)):
         if is_claim(node):
             claims.append(
-                {"label": node["label"], "type": node["realtype"], "title": node["title"].strip("()"), "kind": node["countertype"], "checks": []}
+                {
+                    "label": node["label"],
+                    "type": node["realtype"],
+                    "title": node["title"].strip("()"),
+                    "kind": node["countertype"],
+                    "checks": [],
+                }
             )
         elif not claims:
             logger.warning("a check cell stands before the first claim", location=node)
         else:
             claim = claims[-1]
-            anchor = f"check-{claim['label']}" + (f"-{len(claim['checks']) + 1}" if claim["checks"] else "")
+            anchor = f"check-{claim['label']}" + (
+                f"-{len(claim['checks']) + 1}" if claim["checks"] else ""
+            )
             node["ids"].append(anchor)
             node["claim"] = claim["label"]
-            claim["checks"].append({"id": anchor, "printed": printed.get(node.get("cell_index"), "")})
+            claim["checks"].append(
+                {"id": anchor, "printed": printed.get(node.get("cell_index"), "")}
+            )
     for claim in claims:
         if not claim["checks"]:
-            logger.warning("claim %s has no check cell after it", claim["label"], location=env.docname)
+            logger.warning(
+                "claim %s has no check cell after it",
+                claim["label"],
+                location=env.docname,
+            )
     if claims:
         env.ridge_claims[env.docname] = claims
 
 
 def number_of(env, docname, claim):
     """Return the claim's name with its number on the page, as 'Theorem 1.3'."""
-    numbers = env.toc_fignumbers.get(docname, {}).get(claim["kind"], {}).get(claim["label"], ())
+    numbers = (
+        env.toc_fignumbers.get(docname, {})
+        .get(claim["kind"], {})
+        .get(claim["label"], ())
+    )
     return f"{claim['type'].title()} {'.'.join(map(str, numbers))}".strip()
 
 
 def find(env, label):
     """Return (docname, claim) of a label, or None."""
-    return next(((d, c) for d, claims in env.ridge_claims.items() for c in claims if c["label"] == label), None)
+    return next(
+        (
+            (d, c)
+            for d, claims in env.ridge_claims.items()
+            for c in claims
+            if c["label"] == label
+        ),
+        None,
+    )
 
 
 def link(app, here, there, anchor, text, classes=()):
@@ -87,13 +125,22 @@ def _cell(*children):
 
 
 def _row(app, env, here, docname, claim):
-    name = nodes.paragraph("", "", link(app, here, docname, claim["label"], number_of(env, docname, claim)))
+    name = nodes.paragraph(
+        "", "", link(app, here, docname, claim["label"], number_of(env, docname, claim))
+    )
     name += nodes.Text(f" {claim['title']}")
     verdicts = nodes.bullet_list(classes=["verdicts"])
     for check in claim["checks"]:
         words = check["printed"].splitlines() or ["passed"]
-        item = nodes.paragraph("", "", link(app, here, docname, check["id"], "✓", ["passed"]))
-        item += [nodes.Text(" "), nodes.literal("", words[0] if len(words[0]) < 160 else words[0][:157] + "…")]
+        item = nodes.paragraph(
+            "", "", link(app, here, docname, check["id"], "✓", ["passed"])
+        )
+        item += [
+            nodes.Text(" "),
+            nodes.literal(
+                "", words[0] if len(words[0]) < 160 else words[0][:157] + "…"
+            ),
+        ]
         verdicts += nodes.list_item("", item)
     row = nodes.row("", _cell(name), _cell(verdicts))
     row["ids"].append(f"ledger-{claim['label']}")
@@ -101,8 +148,14 @@ def _row(app, env, here, docname, claim):
 
 
 def _table(*rows):
-    group = nodes.tgroup("", nodes.colspec(colwidth=40), nodes.colspec(colwidth=60), cols=2)
-    head = nodes.row("", _cell(nodes.paragraph("", "claim")), _cell(nodes.paragraph("", "what its check looked at, in this build")))
+    group = nodes.tgroup(
+        "", nodes.colspec(colwidth=40), nodes.colspec(colwidth=60), cols=2
+    )
+    head = nodes.row(
+        "",
+        _cell(nodes.paragraph("", "claim")),
+        _cell(nodes.paragraph("", "what its check looked at, in this build")),
+    )
     group += [nodes.thead("", head), nodes.tbody("", *rows)]
     return nodes.table("", group, classes=["ledger"])
 
@@ -122,25 +175,42 @@ def _ledger(app, here):
     total = f"{claims} claims on {len(pages)} pages, {checks} checks, all passed in this build."
     parts = [nodes.paragraph("", "", nodes.strong("", total))]
     for docname in pages:
-        heading = nodes.rubric("", "", link(app, here, docname, "", env.titles[docname].astext()))
-        parts += [heading, _table(*(_row(app, env, here, docname, c) for c in env.ridge_claims[docname]))]
+        heading = nodes.rubric(
+            "", "", link(app, here, docname, "", env.titles[docname].astext())
+        )
+        parts += [
+            heading,
+            _table(
+                *(_row(app, env, here, docname, c) for c in env.ridge_claims[docname])
+            ),
+        ]
     return parts
 
 
 def seal(app, doctree, docname):
     """Sphinx `doctree-resolved`: mark each check cell, and fill the ledger."""
     ledger_page = next((d for d in app.env.ridge_pages if d.endswith("ledger")), None)
-    for statement in doctree.findall(lambda n: isinstance(n, nodes.section) and n["ids"] == ["proof-content"]):
-        statement["ids"] = []  # sphinx-proof gives every statement of a page the same id
+    for statement in doctree.findall(
+        lambda n: isinstance(n, nodes.section) and n["ids"] == ["proof-content"]
+    ):
+        statement[
+            "ids"
+        ] = []  # sphinx-proof gives every statement of a page the same id
     for cell in list(doctree.findall(is_check)):
         if "claim" not in cell:
             continue
         found = find(app.env, cell["claim"])
         mark = nodes.paragraph(classes=["seal"])
         mark += nodes.inline("", "验", classes=["stamp"])
-        mark += [nodes.Text(" passed in this build: "), link(app, docname, docname, cell["claim"], number_of(app.env, *found))]
+        mark += [
+            nodes.Text(" passed in this build: "),
+            link(app, docname, docname, cell["claim"], number_of(app.env, *found)),
+        ]
         if ledger_page:
-            mark += [nodes.Text(" · "), link(app, docname, ledger_page, f"ledger-{cell['claim']}", "ledger")]
+            mark += [
+                nodes.Text(" · "),
+                link(app, docname, ledger_page, f"ledger-{cell['claim']}", "ledger"),
+            ]
         cell += mark
     for place in list(doctree.findall(Ledger)):
         place.replace_self(_ledger(app, docname))

@@ -50,15 +50,24 @@ def _imported(source, folder):
 def key(path):
     """Return the digest of all that can change the outputs of the notebook at `path`."""
     notebook = nbformat.read(path, 4)
-    cells = [[cell.source, sorted(_RUN_TAGS & set(cell.metadata.get("tags", [])))] for cell in code_cells(notebook)]
+    cells = [
+        [cell.source, sorted(_RUN_TAGS & set(cell.metadata.get("tags", [])))]
+        for cell in code_cells(notebook)
+    ]
     source = "\n".join(text for text, _ in cells)
     try:
         modules = sorted(set(_imported(source, path.parent)))
     except SyntaxError:
         modules = []  # the run will report it, with the cell
-    mentioned = source + "".join(module.read_text(encoding="utf-8") for module in modules)
+    mentioned = source + "".join(
+        module.read_text(encoding="utf-8") for module in modules
+    )
     data = path.parent.parent / "data"
-    files = [f for f in sorted(data.rglob("*")) if f.is_file() and (f.name in mentioned or f.parent.name + "/" in mentioned)]
+    files = [
+        f
+        for f in sorted(data.rglob("*"))
+        if f.is_file() and (f.name in mentioned or f.parent.name + "/" in mentioned)
+    ]
     settings = [path.parent / "matplotlibrc", ROOT / "constraints.txt"]
     digest = hashlib.sha256(json.dumps([cells, sys.version]).encode())
     for file in modules + files + [s for s in settings if s.exists()]:
@@ -72,7 +81,9 @@ def stored(path):
         executed = nbformat.read(STORE / path.name, 4)
     except (OSError, ValueError, nbformat.reader.NotJSONError):
         return None
-    return executed if executed.metadata.get("run", {}).get("key") == key(path) else None
+    return (
+        executed if executed.metadata.get("run", {}).get("key") == key(path) else None
+    )
 
 
 def complaint(notebook):
@@ -104,12 +115,17 @@ class Harvest:
         name = Path(report.nodeid.split("::")[0]).name
         seconds = time.perf_counter() - self.began[name]
         executed = nbformat.read(STAGE / "chapters" / name, 4)
-        wrong = complaint(executed) or (None if report.passed else "nbmake failed without an output")
+        wrong = complaint(executed) or (
+            None if report.passed else "nbmake failed without an output"
+        )
         if wrong:
             self.failed.append(f"chapters/{name}: {wrong}")
             print(f"  FAILED   chapters/{name}: {wrong}", flush=True)
             return
-        executed.metadata["run"] = {"key": self.keys[name], "seconds": round(seconds, 2)}
+        executed.metadata["run"] = {
+            "key": self.keys[name],
+            "seconds": round(seconds, 2),
+        }
         STORE.mkdir(parents=True, exist_ok=True)
         partial = STORE / f".{name}.partial"
         nbformat.write(executed, partial)
@@ -144,8 +160,13 @@ def run(paths):
     for path in paths:
         if not path.exists() or path.suffix != ".ipynb":
             raise SystemExit(f"no such chapter: {path}")
-    stale = sorted((p for p in paths if stored(p) is None), key=_last_seconds, reverse=True)
-    print(f"chapters: {len(paths) - len(stale)} unchanged, {len(stale)} to run", flush=True)
+    stale = sorted(
+        (p for p in paths if stored(p) is None), key=_last_seconds, reverse=True
+    )
+    print(
+        f"chapters: {len(paths) - len(stale)} unchanged, {len(stale)} to run",
+        flush=True,
+    )
     if not stale:
         return []
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -153,18 +174,40 @@ def run(paths):
     harvest = Harvest({p.name: key(p) for p in stale})
     _stage(stale)
     workers = min(len(stale), os.cpu_count() or 1)
-    options = ["--nbmake", "--overwrite", f"--nbmake-timeout={CELL_SECONDS}", f"--numprocesses={workers}", "--dist=worksteal"]
-    quiet = ["-q", "--no-header", "--show-capture=no", f"--rootdir={STAGE}", "-c", "/dev/null", "-p", "no:cacheprovider"]
+    options = [
+        "--nbmake",
+        "--overwrite",
+        f"--nbmake-timeout={CELL_SECONDS}",
+        f"--numprocesses={workers}",
+        "--dist=worksteal",
+    ]
+    quiet = [
+        "-q",
+        "--no-header",
+        "--show-capture=no",
+        f"--rootdir={STAGE}",
+        "-c",
+        "/dev/null",
+        "-p",
+        "no:cacheprovider",
+    ]
     began = time.perf_counter()
-    code = pytest.main([*options, *quiet, *(str(STAGE / "chapters" / p.name) for p in stale)], plugins=[harvest])
-    print(f"chapters: ran {len(stale)} in {time.perf_counter() - began:.0f} s", flush=True)
+    code = pytest.main(
+        [*options, *quiet, *(str(STAGE / "chapters" / p.name) for p in stale)],
+        plugins=[harvest],
+    )
+    print(
+        f"chapters: ran {len(stale)} in {time.perf_counter() - began:.0f} s", flush=True
+    )
     if code not in (0, 1):
         harvest.failed.append(f"pytest ended with code {int(code)}")
     return harvest.failed
 
 
 if __name__ == "__main__":
-    chosen = [Path(a).resolve() for a in sys.argv[1:]] or sorted(CHAPTERS.glob("*.ipynb"))
+    chosen = [Path(a).resolve() for a in sys.argv[1:]] or sorted(
+        CHAPTERS.glob("*.ipynb")
+    )
     failures = run(chosen)
     for failure in failures:
         print(f"error: {failure}", file=sys.stderr)

@@ -18,6 +18,12 @@ logger = logging.getLogger(__name__)
 
 MATHML = "http://www.w3.org/1998/Math/MathML"
 ET.register_namespace("", MATHML)
+MO = f"{{{MATHML}}}mo"
+APPLY, SIGNS, CLOSERS = (
+    "\u2061",
+    {"+", "−", "±", "-"},
+    {")", "]", "}", "|", "⟩", "∥", "!", "⌉", "⌋", "′"},
+)
 
 # First code points of the mathematical alphabets in Unicode: capitals, small letters, digits.
 _ALPHABETS = {
@@ -32,18 +38,57 @@ _ALPHABETS = {
     "monospace": (0x1D670, 0x1D68A, 0x1D7F6),
 }
 # Greek: capitals from Α, small letters from α.
-_GREEK = {"bold": (0x1D6A8, 0x1D6C2), "italic": (0x1D6E2, 0x1D6FC), "bold-italic": (0x1D71C, 0x1D736)}
+_GREEK = {
+    "bold": (0x1D6A8, 0x1D6C2),
+    "italic": (0x1D6E2, 0x1D6FC),
+    "bold-italic": (0x1D71C, 0x1D736),
+}
 # Letters that Unicode had already put elsewhere.
 _EXCEPTIONS = dict(
     zip(
-        [0x1D455, *(0x1D49C + i for i in (1, 4, 5, 7, 8, 11, 12, 17)), 0x1D4BA, 0x1D4BC, 0x1D4C4],
-        [0x210E, 0x212C, 0x2130, 0x2131, 0x210B, 0x2110, 0x2112, 0x2133, 0x211B, 0x212F, 0x210A, 0x2134],
+        [
+            0x1D455,
+            *(0x1D49C + i for i in (1, 4, 5, 7, 8, 11, 12, 17)),
+            0x1D4BA,
+            0x1D4BC,
+            0x1D4C4,
+        ],
+        [
+            0x210E,
+            0x212C,
+            0x2130,
+            0x2131,
+            0x210B,
+            0x2110,
+            0x2112,
+            0x2133,
+            0x211B,
+            0x212F,
+            0x210A,
+            0x2134,
+        ],
         strict=True,
     )
 ) | dict(
     zip(
-        [*(0x1D504 + i for i in (2, 7, 8, 17, 25)), *(0x1D538 + i for i in (2, 7, 13, 15, 16, 17, 25))],
-        [0x212D, 0x210C, 0x2111, 0x211C, 0x2128, 0x2102, 0x210D, 0x2115, 0x2119, 0x211A, 0x211D, 0x2124],
+        [
+            *(0x1D504 + i for i in (2, 7, 8, 17, 25)),
+            *(0x1D538 + i for i in (2, 7, 13, 15, 16, 17, 25)),
+        ],
+        [
+            0x212D,
+            0x210C,
+            0x2111,
+            0x211C,
+            0x2128,
+            0x2102,
+            0x210D,
+            0x2115,
+            0x2119,
+            0x211A,
+            0x211D,
+            0x2124,
+        ],
         strict=True,
     )
 )
@@ -78,12 +123,38 @@ def _mend_table(table):
     rows = table.attrib.pop("rowspacing", "").split()
     lines = table.attrib.pop("columnlines", "").split()
     for i, row in enumerate(table):
-        below = f"padding-top:0;padding-bottom:{rows[min(i, len(rows) - 1)]}" if rows and i < len(table) - 1 else "padding-top:0;padding-bottom:0"
+        below = (
+            f"padding-top:0;padding-bottom:{rows[min(i, len(rows) - 1)]}"
+            if rows and i < len(table) - 1
+            else "padding-top:0;padding-bottom:0"
+        )
         for j, cell in enumerate(row):
             align = aligns[min(j, len(aligns) - 1)] if aligns else "center"
             gap = gaps[min(j, len(gaps) - 1)] if gaps and j < len(row) - 1 else "0"
-            rule = ";border-right:.06em solid" if j < len(lines) and lines[j] == "solid" else ""
-            cell.set("style", f"text-align:{align};padding-left:0;padding-right:{gap};{below}{rule}")
+            rule = (
+                ";border-right:.06em solid"
+                if j < len(lines) and lines[j] == "solid"
+                else ""
+            )
+            cell.set(
+                "style",
+                f"text-align:{align};padding-left:0;padding-right:{gap};{below}{rule}",
+            )
+
+
+def _mend_operators(row):
+    """Give a sign at the start of a term its prefix form, and drop an invisible application that is applied to nothing."""
+    before = None
+    for child in list(row):
+        if child.tag == MO and child.text == APPLY and child is row[-1]:
+            row.remove(child)
+        if (
+            child.tag == MO
+            and child.text in SIGNS
+            and (before is None or before.tag == MO and before.text not in CLOSERS)
+        ):
+            child.set("form", "prefix")
+        before = child
 
 
 def mended(math):
@@ -96,11 +167,18 @@ def mended(math):
         tag = element.tag.removeprefix(f"{{{MATHML}}}")
         if tag == "mtable":
             _mend_table(element)
+        if tag in ("mrow", "mstyle", "mtd"):
+            _mend_operators(element)
         variant = element.attrib.get("mathvariant")
         if variant and not (variant == "normal" and tag == "mi"):
             del element.attrib["mathvariant"]
             if tag == "mtext":
-                element.set("style", {"bold": "font-weight:bold", "italic": "font-style:italic"}.get(variant, ""))
+                element.set(
+                    "style",
+                    {"bold": "font-weight:bold", "italic": "font-style:italic"}.get(
+                        variant, ""
+                    ),
+                )
             elif element.text:
                 element.text = styled(element.text, variant)
     return math
@@ -132,12 +210,20 @@ def _set(translator, node, display):
     tex = node.astext()
     if display and "\\\\" in tex and "\\begin" not in tex:
         tex = f"\\begin{{aligned}}{tex}\\end{{aligned}}"
-    for wrapper in ("equation", "align", "gather"):  # amsmath blocks keep their environment; numbers are Sphinx's
-        tex = tex.replace(f"{{{wrapper}*}}", f"{{{wrapper if wrapper != 'equation' else 'gather'}ed}}")
+    for wrapper in (
+        "equation",
+        "align",
+        "gather",
+    ):  # amsmath blocks keep their environment; numbers are Sphinx's
+        tex = tex.replace(
+            f"{{{wrapper}*}}", f"{{{wrapper if wrapper != 'equation' else 'gather'}ed}}"
+        )
     try:
         return mathml(tex, display)
     except ValueError as error:
-        logger.warning("formula not understood: %s: %s", error, tex.strip(), location=node)
+        logger.warning(
+            "formula not understood: %s: %s", error, tex.strip(), location=node
+        )
         return f"<code>{translator.encode(tex)}</code>"
 
 
@@ -149,7 +235,9 @@ def visit_inline(translator, node):
 def visit_block(translator, node):
     translator.body.append(translator.starttag(node, "div", CLASS="math"))
     if node["number"]:
-        translator.body.append(f'<span class="eqno">({get_node_equation_number(translator, node)})')
+        translator.body.append(
+            f'<span class="eqno">({get_node_equation_number(translator, node)})'
+        )
         translator.add_permalink_ref(node, "Link to this equation")
         translator.body.append("</span>")
     translator.body.append(_set(translator, node, display=True) + "</div>\n")

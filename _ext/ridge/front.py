@@ -52,7 +52,10 @@ def width(azimuth):
 
 def hill(azimuth):
     """Return the hill's silhouette from `azimuth` degrees as a small SVG, an ornament without a text of its own."""
-    points = [(t, 56 - 48 * exp(-0.5 * ((t - 100) / 20 / width(azimuth)) ** 2)) for t in range(0, 201, 4)]
+    points = [
+        (t, 56 - 48 * exp(-0.5 * ((t - 100) / 20 / width(azimuth)) ** 2))
+        for t in range(0, 201, 4)
+    ]
     outline = " ".join(f"{x},{y:.1f}" for x, y in points)
     return (
         '<svg class="hill" viewBox="0 0 200 60" aria-hidden="true" focusable="false">'
@@ -80,7 +83,10 @@ def _loudest(app, here, label):
     docname, claim = found
     text = nodes.paragraph(classes=["loudest"])
     text += [nodes.inline("", "验", classes=["stamp"]), nodes.Text(" ")]
-    text += [link(app, here, docname, label, number_of(app.env, docname, claim)), nodes.Text(f" {claim['title']}")]
+    text += [
+        link(app, here, docname, label, number_of(app.env, docname, claim)),
+        nodes.Text(f" {claim['title']}"),
+    ]
     return text
 
 
@@ -88,7 +94,11 @@ def _door(app, here, number, post):
     chapters = list(_chapters_of(app.env, number))
     door = nodes.container(classes=["door"] + ([] if chapters else ["shut"]))
     door += nodes.raw("", hill(15 * number), format="html")
-    door += nodes.rubric("", f"{number} · {post['title']}", nodes.inline("", f" {post['zh']}", classes=["zh"]))
+    door += nodes.rubric(
+        "",
+        f"{number} · {post['title']}",
+        nodes.inline("", f" {post['zh']}", classes=["zh"]),
+    )
     if not chapters:
         door += nodes.paragraph("", post["promise"])
         door += nodes.paragraph("", "Not written yet.", classes=["time"])
@@ -96,8 +106,14 @@ def _door(app, here, number, post):
     door += nodes.paragraph("", post["promise"])
     for docname, book in chapters:
         seconds = app.env.metadata[docname].get("run_seconds", 0)
-        line = nodes.paragraph("", "", link(app, here, docname, "", app.env.titles[docname].astext()))
-        line += nodes.inline("", f" {book['minutes']} min to read, {seconds:.0f} s to run", classes=["time"])
+        line = nodes.paragraph(
+            "", "", link(app, here, docname, "", app.env.titles[docname].astext())
+        )
+        line += nodes.inline(
+            "",
+            f" {book['minutes']} min to read, {seconds:.0f} s to run",
+            classes=["time"],
+        )
         door += line
     door += _loudest(app, here, chapters[0][1]["loudest"])
     return door
@@ -105,7 +121,9 @@ def _door(app, here, number, post):
 
 def _doors(app, here):
     posts = yaml.safe_load((DATA / "posts.yml").read_text(encoding="utf-8"))
-    return nodes.container("", *(_door(app, here, n, p) for n, p in enumerate(posts, 1)), classes=["doors"])
+    return nodes.container(
+        "", *(_door(app, here, n, p) for n, p in enumerate(posts, 1)), classes=["doors"]
+    )
 
 
 def _entry(*children):
@@ -117,9 +135,17 @@ def _names_row(app, here, row):
     for label in row["proved"]:
         found = find(app.env, label)
         if found is None:
-            logger.warning("names.yml: %s cites the claim %r, which does not exist", row["zh"], label, location=here)
+            logger.warning(
+                "names.yml: %s cites the claim %r, which does not exist",
+                row["zh"],
+                label,
+                location=here,
+            )
             continue
-        proofs += [link(app, here, found[0], label, number_of(app.env, *found)), nodes.Text(" ")]
+        proofs += [
+            link(app, here, found[0], label, number_of(app.env, *found)),
+            nodes.Text(" "),
+        ]
     texts = [row.get(field, "–") for field in FIELDS]
     return nodes.row("", *(_entry(nodes.Text(t)) for t in texts), _entry(*proofs))
 
@@ -127,7 +153,9 @@ def _names_row(app, here, row):
 def _names(app, here):
     rows = yaml.safe_load((DATA / "names.yml").read_text(encoding="utf-8"))
     heads = ["中文", *FIELDS[1:], "checked by"]
-    group = nodes.tgroup("", *(nodes.colspec(colwidth=1) for _ in heads), cols=len(heads))
+    group = nodes.tgroup(
+        "", *(nodes.colspec(colwidth=1) for _ in heads), cols=len(heads)
+    )
     head = nodes.thead("", nodes.row("", *(_entry(nodes.Text(h)) for h in heads)))
     group += [head, nodes.tbody("", *(_names_row(app, here, row) for row in rows))]
     return nodes.table("", group, classes=["names"])

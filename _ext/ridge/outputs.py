@@ -11,7 +11,11 @@ logger = logging.getLogger(__name__)
 
 
 def _has_picture(cell):
-    return any(kind.startswith("image/") for o in cell.get("outputs", []) for kind in o.get("data", {}))
+    return any(
+        kind.startswith("image/")
+        for o in cell.get("outputs", [])
+        for kind in o.get("data", {})
+    )
 
 
 def _alt(cell):
@@ -27,18 +31,29 @@ def merge(app, docname, source):
     notebook = nbformat.reads(source[0], 4)
     executed = stored(path)
     if executed is None:
-        logger.warning("%s was not run in its present state; `make book` runs it", path.name, location=docname)
+        logger.warning(
+            "%s was not run in its present state; `make book` runs it",
+            path.name,
+            location=docname,
+        )
         return
     for cell, ran in zip(code_cells(notebook), code_cells(executed), strict=True):
         cell.outputs, cell.execution_count = ran.outputs, ran.execution_count
     for number, cell in enumerate(notebook.cells, 1):
         if _has_picture(cell) and len(_alt(cell)) < 30:
             where = f"cell {number} (id {cell.get('id')})"
-            logger.warning("%s: %s draws a figure without alt text that says what is seen", path.name, where, location=docname)
+            logger.warning(
+                "%s: %s draws a figure without alt text that says what is seen",
+                path.name,
+                where,
+                location=docname,
+            )
     app.env.metadata[docname]["run_seconds"] = executed.metadata["run"]["seconds"]
     app.env.metadata[docname]["book"] = dict(notebook.metadata.get("book", {}))
     app.env.metadata[docname]["printed"] = {
-        index: "".join(o.text for o in cell.outputs if o.output_type == "stream").strip()
+        index: "".join(
+            o.text for o in cell.outputs if o.output_type == "stream"
+        ).strip()
         for index, cell in enumerate(notebook.cells)
         if "check" in cell.metadata.get("tags", [])
     }

@@ -13,6 +13,8 @@ from fontTools import subset
 from fontTools.ttLib import TTFont
 from sphinx.util import logging
 
+from .formulas import styled
+
 logger = logging.getLogger(__name__)
 
 # Where each face of the book comes from: (package, file), and whether it sets formulas or text.
@@ -22,7 +24,10 @@ FACES = {
     "serif-italic": ("font_source_serif_pro", "files/SourceSerifPro-It.ttf"),
     "serif-bold": ("font_source_serif_pro", "files/SourceSerifPro-Semibold.ttf"),
 }
-TEXT = {chr(c) for c in range(0x20, 0x7F)} | set("£§©«°±²³·»½×÷–—‘’“”…→←≤≥≠≈−∞äöüéèàçñßÄÖÜőşčćøåíóúáëïêâîôł")
+ICONS = "_static/vendor/fontawesome/webfonts/fa-solid-900.woff2"
+TEXT = {chr(c) for c in range(0x20, 0x7F)} | set(
+    "£§©«°±²³·»½×÷–—‘’“”…→←≤≥≠≈−∞äöüéèàçñßÄÖÜőşčćøåíóúáëïêâîôł"
+)
 
 
 def repository():
@@ -33,7 +38,10 @@ def repository():
         return f"https://github.com/{os.environ['GITHUB_REPOSITORY']}"
     command = ["git", "-C", str(Path(__file__).parent), "remote", "get-url", "origin"]
     remote = subprocess.run(command, capture_output=True, text=True).stdout.strip()
-    match = re.fullmatch(r"(?:https://|git@|ssh://git@)([\w.-]+\.\w+)[:/]([\w.-]+/[\w.-]+?)(?:\.git)?/?", remote)
+    match = re.fullmatch(
+        r"(?:https://|git@|ssh://git@)([\w.-]+\.\w+)[:/]([\w.-]+/[\w.-]+?)(?:\.git)?/?",
+        remote,
+    )
     return f"https://{match[1]}/{match[2]}" if match else None
 
 
@@ -45,7 +53,9 @@ def launch_buttons(app, config):
         config.html_theme_options.pop("repository_url", None)
     else:
         config.html_theme_options["repository_url"] = url
-        config.html_theme_options["repository_branch"] = os.environ.get("BOOK_BRANCH", "main")
+        config.html_theme_options["repository_branch"] = os.environ.get(
+            "BOOK_BRANCH", "main"
+        )
 
 
 # What the theme puts into each page and no reader needs. The icon font draws what the icon script draws; no kernel is ever
@@ -58,20 +68,30 @@ CUTS = {
 }
 
 
-def cut(html, name):
-    """Return the page's text without `CUTS`; a cut that no longer finds its place is a warning."""
+def cut(html, name, is_document):
+    """Return a page's text without `CUTS`; where a document has no such place, the theme has changed: a warning."""
     for what, pattern in CUTS.items():
+        if name == "search" and what == "search index":
+            continue
         html, found = re.subn(pattern, "", html, count=1)
-        if not found and not (name == "search.html" and what == "search index"):
-            logger.warning("page.py: %s has no %s to cut; has the theme changed?", name, what)
+        if is_document and not found:
+            logger.warning(
+                "page.py: %s has no %s to cut; has the theme changed?", name, what
+            )
     return html
 
 
 def only_what_is_used(app, pagename, templatename, context, doctree):
     """Sphinx `html-page-context`: leave out the scripts and styles of thebe, and those of tabs and cards where there are none."""
-    unused = ["thebe"] + ([] if "sd-" in context.get("body", "") else ["sphinx-design", "design-tabs"])
+    unused = ["thebe"] + (
+        [] if "sd-" in context.get("body", "") else ["sphinx-design", "design-tabs"]
+    )
     for kind in ("script_files", "css_files"):
-        context[kind] = [f for f in context.get(kind, []) if not any(u in str(getattr(f, "filename", f)) for u in unused)]
+        context[kind] = [
+            f
+            for f in context.get(kind, [])
+            if not any(u in str(getattr(f, "filename", f)) for u in unused)
+        ]
 
 
 def lean(app, exception):
@@ -82,12 +102,26 @@ def lean(app, exception):
     for path in sorted(out.rglob("*.html")):
         html = path.read_text(encoding="utf-8")
         if "fontawesome.js" in html and "_static" not in path.parts:
-            path.write_text(cut(html, path.name), encoding="utf-8")
+            name = path.relative_to(out).with_suffix("").as_posix()
+            path.write_text(
+                cut(html, name, name in app.env.found_docs), encoding="utf-8"
+            )
         for formula in re.findall(r"<math.*?</math>", html, re.DOTALL):
             symbols |= set(unescape(re.sub(r"<[^>]+>", "", formula)))
+    symbols |= {
+        styled(c, "italic") for c in symbols
+    }  # a browser sets a single letter in italics of its own accord
     static = out / "_static"
     _write_fonts(static, symbols)
-    for pattern in ("*.map", "*.ttf", "*.LICENSE.txt", "fontawesome.js", "*thebe*", "*macros.html"):
+    _prune_icons(out)
+    for pattern in (
+        "*.map",
+        "*.ttf",
+        "*.LICENSE.txt",
+        "fontawesome.js",
+        "*thebe*",
+        "*macros.html",
+    ):
         for path in static.rglob(pattern):
             path.unlink()
 
@@ -97,8 +131,39 @@ def _write_fonts(static, symbols):
     folder.mkdir(exist_ok=True)
     for name, (package, file) in FACES.items():
         wanted = "".join(sorted(symbols if name == "math" else TEXT))
-        target = folder / f"{name}.woff2"
-        target.write_bytes(_subset(package, file, wanted))
+        (folder / f"{name}.woff2").write_bytes(_subset(package, file, wanted))
+
+
+def _prune_icons(out):
+    """Keep of the icon font, and of its 2,000 style rules, only the icons that the pages, scripts and styles use."""
+    sources = [*out.glob("**/*.html"), *(out / "_static").rglob("*.js")]
+    used = set(
+        re.findall(
+            r"fa-[a-z0-9-]+", "".join(p.read_text(encoding="utf-8") for p in sources)
+        )
+    )
+    sheet = out / "_static/styles/pydata-sphinx-theme.css"
+    rule = re.compile(r"((?:\.fa-[a-z0-9-]+:before,?)+)\{content:\"[^\"]*\"\}")
+    css, rules = rule.subn(
+        lambda m: m[0] if used & set(re.findall(r"fa-[a-z0-9-]+", m[1])) else "",
+        sheet.read_text(encoding="utf-8"),
+    )
+    if rules < 1000:
+        logger.warning(
+            "page.py: found %d icon rules in the theme's style sheet; has the theme changed?",
+            rules,
+        )
+    sheet.write_text(css, encoding="utf-8")
+    icons = "".join(
+        chr(int(code, 16)) for code in re.findall(r"\\([ef][0-9a-f]{3})\b", css)
+    )
+    (out / ICONS).write_bytes(
+        _subset(
+            "pydata_sphinx_theme",
+            f"theme/pydata_sphinx_theme/static/{ICONS.removeprefix('_static/')}",
+            icons,
+        )
+    )
 
 
 def _subset(package, file, characters):
@@ -107,7 +172,12 @@ def _subset(package, file, characters):
     keep.mkdir(parents=True, exist_ok=True)
     cached = keep / f"{sha256((file + characters).encode()).hexdigest()[:16]}.woff2"
     if not cached.exists():
-        options = subset.Options(flavor="woff2", layout_features=["kern", "liga", "ssty", "mark", "mkmk"], notdef_outline=True, hinting=False)
+        options = subset.Options(
+            flavor="woff2",
+            layout_features=["kern", "liga", "ssty", "mark", "mkmk"],
+            notdef_outline=True,
+            hinting=False,
+        )
         font = TTFont(BytesIO((files(package) / file).read_bytes()))
         subsetter = subset.Subsetter(options)
         subsetter.populate(text=characters)
