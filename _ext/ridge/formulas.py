@@ -169,6 +169,9 @@ def mended(math):
             _mend_table(element)
         if tag in ("mrow", "mstyle", "mtd"):
             _mend_operators(element)
+        elif tag in ("msub", "msup", "msubsup", "munder", "mover", "munderover"):
+            for child in [c for c in element if c.tag == MO and c.text == APPLY]:
+                element.remove(child)  # an argument too many: browsers would not draw a script at all
         variant = element.attrib.get("mathvariant")
         if variant and not (variant == "normal" and tag == "mi"):
             del element.attrib["mathvariant"]

@@ -58,7 +58,7 @@ def hill(azimuth):
     ]
     outline = " ".join(f"{x},{y:.1f}" for x, y in points)
     return (
-        '<svg class="hill" viewBox="0 0 200 60" aria-hidden="true" focusable="false">'
+        '<svg class="hill" viewBox="0 0 200 60" preserveAspectRatio="none" aria-hidden="true" focusable="false">'
         f'<polygon points="0,60 {outline} 200,60"/><polyline points="{outline}"/></svg>'
     )
 
