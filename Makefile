@@ -8,7 +8,7 @@ export OPENBLAS_NUM_THREADS = 1
 .PHONY: book test serve chapter audit format lock clean
 
 book: run                      ## execute what changed, build the site, say where it is
-	$(PY) -m jupyter_book build --quiet -W -n --keep-going .
+	.venv/bin/jupyter-book build --quiet -W -n --keep-going .
 	@echo "The book: $(CURDIR)/_build/html/index.html   (make serve shows it on this machine)"
 
 test: book                     ## every chapter under nbmake, the site, and the tests that a notebook cannot hold
@@ -24,7 +24,7 @@ serve:                         ## show the built book on loopback
 chapter: .venv/installed       ## one chapter alone: make chapter C=chapters/loss-many-faces.ipynb
 	@test -n "$(C)" || { echo "say which: make chapter C=chapters/NAME.ipynb"; exit 2; }
 	$(PY) _ext/ridge/execution.py $(C)
-	$(PY) -m jupyter_book build --quiet $(C) --config _config.yml --path-output _build/alone
+	.venv/bin/jupyter-book build --quiet $(C) --config _config.yml --path-output _build/alone
 	@echo "The page: $(CURDIR)/_build/alone/_build/_page/$(subst /,-,$(basename $(C)))/html/$(notdir $(basename $(C))).html"
 
 audit: .venv/installed         ## what each page weighs and how long each chapter ran

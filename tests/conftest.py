@@ -20,7 +20,9 @@ def site():
     """The built site, served by a plain static file server at a sub-path; gives the address of its folder."""
     built = ROOT / "_build" / "html"
     assert (built / "index.html").exists(), "build the book first: make book"
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=built.parent))
+    server = ThreadingHTTPServer(
+        ("127.0.0.1", 0), partial(Quiet, directory=built.parent)
+    )
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/html"
     server.shutdown()
@@ -31,10 +33,26 @@ def browser():
     """The system's Chromium; without one, tests that need it are skipped on a reader's machine and fail in CI."""
     from playwright.sync_api import sync_playwright
 
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
+    program = next(
+        filter(
+            None,
+            map(
+                shutil.which,
+                ("chromium", "chromium-browser", "google-chrome", "chrome"),
+            ),
+        ),
+        None,
+    )
     if program is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("no Chromium on this machine")
-    quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(
+            "no Chromium on this machine"
+        )
+    quiet = [
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-background-networking",
+        "--disable-component-update",
+    ]
     with sync_playwright() as driver:
         chromium = driver.chromium.launch(executable_path=program, args=quiet)
         yield chromium

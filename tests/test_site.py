@@ -10,7 +10,10 @@ from axe_playwright_python.sync_playwright import Axe
 from chapter_code import CHAPTERS, ROOT
 
 SITE = ROOT / "_build" / "html"
-PAGES = sorted(f"chapters/{p.stem}.html" for p in [*CHAPTERS.glob("*.ipynb"), *CHAPTERS.glob("*.md")])
+PAGES = sorted(
+    f"chapters/{p.stem}.html"
+    for p in [*CHAPTERS.glob("*.ipynb"), *CHAPTERS.glob("*.md")]
+)
 KB = 1000
 
 
@@ -19,7 +22,10 @@ def open_page(browser, address, **options):
     page = browser.new_page(**options)
     asked, said = [], []
     page.on("request", lambda request: asked.append(request.url))
-    page.on("console", lambda m: said.append(m.text) if m.type in ("error", "warning") else None)
+    page.on(
+        "console",
+        lambda m: said.append(m.text) if m.type in ("error", "warning") else None,
+    )
     page.on("pageerror", lambda error: said.append(str(error)))
     page.on("requestfailed", lambda request: said.append(f"failed: {request.url}"))
     page.goto(address)
@@ -31,9 +37,18 @@ def open_page(browser, address, **options):
 def test_page_is_quiet_light_and_asks_no_other_host(site, browser, name):
     page, asked, said = open_page(browser, f"{site}/{name}")
     home = urlparse(site).netloc
-    foreign = [url for url in asked if not url.startswith(("data:", "blob:")) and urlparse(url).netloc != home]
-    files = {urlparse(url).path for url in asked if not url.startswith(("data:", "blob:"))}
-    weights = {f: len(gzip.compress((SITE.parent / f.lstrip("/")).read_bytes(), 6)) for f in files}
+    foreign = [
+        url
+        for url in asked
+        if not url.startswith(("data:", "blob:")) and urlparse(url).netloc != home
+    ]
+    files = {
+        urlparse(url).path for url in asked if not url.startswith(("data:", "blob:"))
+    }
+    weights = {
+        f: len(gzip.compress((SITE.parent / f.lstrip("/")).read_bytes(), 6))
+        for f in files
+    }
     pictures = sum(w for f, w in weights.items() if "/_images/" in f)
     page.close()
     assert not foreign and not said, (foreign, said)
@@ -45,15 +60,24 @@ def test_page_is_quiet_light_and_asks_no_other_host(site, browser, name):
 def test_no_page_names_another_host_in_what_it_loads():
     for path in SITE.rglob("*.html"):
         html = path.read_text(encoding="utf-8")
-        loads = re.findall(r'<(?:script|img|iframe|source)[^>]*\ssrc="(https?:)?//', html)
-        loads += re.findall(r'<link[^>]*rel="(?:stylesheet|preload|icon)"[^>]*href="(https?:)?//', html)
+        loads = re.findall(
+            r'<(?:script|img|iframe|source)[^>]*\ssrc="(https?:)?//', html
+        )
+        loads += re.findall(
+            r'<link[^>]*rel="(?:stylesheet|preload|icon)"[^>]*href="(https?:)?//', html
+        )
         assert not loads, path
 
 
 @pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_page_has_no_serious_accessibility_fault(site, browser, name, scheme):
-    page, _, _ = open_page(browser, f"{site}/{name}", color_scheme=scheme, viewport={"width": 1280, "height": 900})
+    page, _, _ = open_page(
+        browser,
+        f"{site}/{name}",
+        color_scheme=scheme,
+        viewport={"width": 1280, "height": 900},
+    )
     found = Axe().run(page).response["violations"]
     serious = [
         (v["id"], [(n["target"], n["failureSummary"][:200]) for n in v["nodes"][:3]])
@@ -66,7 +90,9 @@ def test_page_has_no_serious_accessibility_fault(site, browser, name, scheme):
 
 @pytest.mark.parametrize("name", PAGES)
 def test_phone_never_scrolls_sideways(site, browser, name):
-    page, _, _ = open_page(browser, f"{site}/{name}", viewport={"width": 390, "height": 844})
+    page, _, _ = open_page(
+        browser, f"{site}/{name}", viewport={"width": 390, "height": 844}
+    )
     width = page.evaluate("document.documentElement.scrollWidth")
     page.close()
     assert width <= 390
@@ -75,14 +101,22 @@ def test_phone_never_scrolls_sideways(site, browser, name):
 @pytest.mark.parametrize("name", PAGES)
 def test_formulas_are_drawn_and_pictures_have_words(site, browser, name):
     page, _, _ = open_page(browser, f"{site}/{name}")
-    formulas = page.evaluate("[...document.querySelectorAll('math')].map(m => m.getBoundingClientRect().width)")
+    formulas = page.evaluate(
+        "[...document.querySelectorAll('math')].map(m => m.getBoundingClientRect().width)"
+    )
     text = page.inner_text("article")
-    blind = page.evaluate("[...document.querySelectorAll('article img')].filter(i => (i.alt || '').length < 30).map(i => i.src)")
-    broken = page.evaluate("[...document.querySelectorAll('img')].filter(i => i.complete && !i.naturalWidth).map(i => i.src)")
+    blind = page.evaluate(
+        "[...document.querySelectorAll('article img')].filter(i => (i.alt || '').length < 30).map(i => i.src)"
+    )
+    broken = page.evaluate(
+        "[...document.querySelectorAll('img')].filter(i => i.complete && !i.naturalWidth).map(i => i.src)"
+    )
     page.close()
     assert len(text) > 200
     assert not blind and not broken, (blind, broken)
-    assert not re.search(r"\\(?:frac|sum|mathbf|begin)\b", text), "a formula is shown as its source"
+    assert not re.search(r"\\(?:frac|sum|mathbf|begin)\b", text), (
+        "a formula is shown as its source"
+    )
     hidden = sum(width == 0 for width in formulas)
     # Formulas in folded solutions have no width until they are opened.
     assert hidden < max(1, len(formulas)), "no formula is drawn"
@@ -90,8 +124,12 @@ def test_formulas_are_drawn_and_pictures_have_words(site, browser, name):
 
 def test_mathematics_is_set_in_the_books_own_face(site, browser):
     page, _, _ = open_page(browser, f"{site}/chapters/index.html")
-    assert page.evaluate("document.fonts.ready.then(() => document.fonts.check('16px \"Book Math\"'))")
-    loaded = page.evaluate("[...document.fonts].filter(f => f.status == 'loaded').map(f => f.family.replaceAll('\"', ''))")
+    assert page.evaluate(
+        "document.fonts.ready.then(() => document.fonts.check('16px \"Book Math\"'))"
+    )
+    loaded = page.evaluate(
+        "[...document.fonts].filter(f => f.status == 'loaded').map(f => f.family.replaceAll('\"', ''))"
+    )
     page.close()
     assert {"Book Math", "Book Serif"} <= set(loaded)
 
@@ -99,7 +137,9 @@ def test_mathematics_is_set_in_the_books_own_face(site, browser):
 def test_dark_mode_changes_the_ground(site, browser):
     grounds = []
     for scheme in ("light", "dark"):
-        page, _, _ = open_page(browser, f"{site}/chapters/index.html", color_scheme=scheme)
+        page, _, _ = open_page(
+            browser, f"{site}/chapters/index.html", color_scheme=scheme
+        )
         grounds.append(page.evaluate("getComputedStyle(document.body).backgroundColor"))
         page.close()
     assert grounds == ["rgb(251, 249, 244)", "rgb(20, 24, 29)"]
@@ -114,8 +154,13 @@ def test_search_finds_a_term(site, browser):
 
 
 def test_every_link_within_the_site_leads_somewhere():
-    names = {p.relative_to(SITE).as_posix(): p.read_text(encoding="utf-8") for p in SITE.rglob("*.html")}
-    ids = {name: set(re.findall(r'\sid="([^"]+)"', html)) for name, html in names.items()}
+    names = {
+        p.relative_to(SITE).as_posix(): p.read_text(encoding="utf-8")
+        for p in SITE.rglob("*.html")
+    }
+    ids = {
+        name: set(re.findall(r'\sid="([^"]+)"', html)) for name, html in names.items()
+    }
     dead = []
     for name, html in names.items():
         for link in re.findall(r'<a[^>]*\shref="([^"]+)"', html):
@@ -128,7 +173,10 @@ def test_every_link_within_the_site_leads_somewhere():
                 dead += [] if there.exists() else [(name, link)]
             elif there.relative_to(SITE.resolve()).as_posix() not in names:
                 dead.append((name, link))
-            elif anchor and anchor not in ids[there.relative_to(SITE.resolve()).as_posix()]:
+            elif (
+                anchor
+                and anchor not in ids[there.relative_to(SITE.resolve()).as_posix()]
+            ):
                 dead.append((name, link))
     assert not dead, dead[:10]
 

@@ -13,9 +13,17 @@ from notebook_form import canonical
 
 NOTEBOOKS = sorted(CHAPTERS.glob("*.ipynb"))
 CLAIM = re.compile(
-    r"^:::+\{prf:(theorem|lemma|corollary|proposition|property|observation|conjecture|criterion)\}.*\n:label: (\S+)", re.M
+    r"^:::+\{prf:(theorem|lemma|corollary|proposition|property|observation|conjecture|criterion)\}.*\n:label: (\S+)",
+    re.M,
 )
-ASSERTIONS = {"raises", "assert_allclose", "assert_array_equal", "assert_equal", "assert_close", "assert_array_less"}
+ASSERTIONS = {
+    "raises",
+    "assert_allclose",
+    "assert_array_equal",
+    "assert_equal",
+    "assert_close",
+    "assert_array_less",
+}
 
 
 def read(path):
@@ -53,12 +61,16 @@ def notebook(request):
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_notebook_is_committed_in_its_one_form(path):
-    assert path.read_text(encoding="utf-8") == canonical(read(path)), "run `make format`"
+    assert path.read_text(encoding="utf-8") == canonical(read(path)), (
+        "run `make format`"
+    )
 
 
 def test_toc_lists_every_page_once():
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
-    listed = [toc["root"]] + [c["file"] for part in toc["parts"] for c in part["chapters"]]
+    listed = [toc["root"]] + [
+        c["file"] for part in toc["parts"] for c in part["chapters"]
+    ]
     pages = [f"chapters/{p.stem}" for p in [*NOTEBOOKS, *CHAPTERS.glob("*.md")]]
     assert sorted(listed) == sorted(pages)
 
@@ -67,7 +79,11 @@ def test_every_claim_has_a_check_before_the_next_claim(notebook):
     order = list(events(notebook))
     assert order, "a chapter claims something"
     followed = [kind for kind, _ in order] + ["claim"]
-    bare = [what for i, (kind, what) in enumerate(order) if kind == "claim" and followed[i + 1] == "claim"]
+    bare = [
+        what
+        for i, (kind, what) in enumerate(order)
+        if kind == "claim" and followed[i + 1] == "claim"
+    ]
     assert not bare, f"claims without a check: {bare}"
     assert order[0][0] == "claim", "the first check stands before the first claim"
 
@@ -75,12 +91,21 @@ def test_every_claim_has_a_check_before_the_next_claim(notebook):
 def test_every_check_asserts_and_prints(notebook):
     for kind, cell in events(notebook):
         if kind == "check":
-            assert asserts(cell.source), f"no assertion in check cell {cell.id}:\n{cell.source}"
-            assert "print(" in cell.source, f"check cell {cell.id} does not print what it looked at"
+            assert asserts(cell.source), (
+                f"no assertion in check cell {cell.id}:\n{cell.source}"
+            )
+            assert "print(" in cell.source, (
+                f"check cell {cell.id} does not print what it looked at"
+            )
 
 
 def test_labels_are_unique_in_the_book():
-    labels = [label for path in NOTEBOOKS for kind, label in events(read(path)) if kind == "claim"]
+    labels = [
+        label
+        for path in NOTEBOOKS
+        for kind, label in events(read(path))
+        if kind == "claim"
+    ]
     assert len(labels) == len(set(labels))
 
 
@@ -88,8 +113,12 @@ def test_figures_have_alt_text_caption_and_name(notebook):
     for cell in notebook.cells:
         if cell.cell_type == "code" and "plt.show(" in cell.source:
             about = cell.metadata.get("mystnb", {})
-            assert len(about.get("image", {}).get("alt", "")) >= 30, f"cell {cell.id}: no alt text"
-            assert {"caption", "name"} <= set(about.get("figure", {})), f"cell {cell.id}: no caption or name"
+            assert len(about.get("image", {}).get("alt", "")) >= 30, (
+                f"cell {cell.id}: no alt text"
+            )
+            assert {"caption", "name"} <= set(about.get("figure", {})), (
+                f"cell {cell.id}: no caption or name"
+            )
 
 
 def test_cells_are_short_and_plain(notebook):
@@ -98,8 +127,12 @@ def test_cells_are_short_and_plain(notebook):
             continue
         lines = cell.source.splitlines()
         # Folded figure code is not read with the text.
-        assert len(lines) <= (80 if "hide-input" in tags(cell) else 40), f"cell {cell.id} has {len(lines)} lines"
-        assert not [line for line in lines if line.startswith(("!", "%"))], f"cell {cell.id} has a magic line"
+        assert len(lines) <= (80 if "hide-input" in tags(cell) else 40), (
+            f"cell {cell.id} has {len(lines)} lines"
+        )
+        assert not [line for line in lines if line.startswith(("!", "%"))], (
+            f"cell {cell.id} has a magic line"
+        )
 
 
 def test_chapters_import_nothing_from_other_chapters(notebook):
@@ -109,29 +142,51 @@ def test_chapters_import_nothing_from_other_chapters(notebook):
     for cell in notebook.cells:
         if cell.cell_type == "code":
             for name in re.findall(r"^(?:from|import) (\w+)", cell.source, re.M):
-                assert name not in ours or name == "plumbing" or name.split("_")[0] in {part} & parts
+                assert (
+                    name not in ours
+                    or name == "plumbing"
+                    or name.split("_")[0] in {part} & parts
+                )
 
 
 def test_book_metadata_is_complete(notebook):
     book = notebook.metadata.get("book")
     if book is not None:
         assert {"post", "promise", "loudest", "minutes"} <= set(book)
-        assert book["loudest"] in [label for kind, label in events(notebook) if kind == "claim"]
+        assert book["loudest"] in [
+            label for kind, label in events(notebook) if kind == "claim"
+        ]
 
 
 def test_exercises_have_solutions_with_checks(notebook):
-    text = "\n".join(c.source if c.cell_type == "markdown" else f"<<{','.join(tags(c))}>>" for c in notebook.cells)
+    text = "\n".join(
+        c.source if c.cell_type == "markdown" else f"<<{','.join(tags(c))}>>"
+        for c in notebook.cells
+    )
     exercises = re.findall(r"\{exercise\}.*\n:label: (\S+)", text)
     for label in exercises:
-        solution = re.search(rf"\{{solution-start\}} {re.escape(label)}\n(.*?)\{{solution-end\}}", text, re.S)
+        solution = re.search(
+            rf"\{{solution-start\}} {re.escape(label)}\n(.*?)\{{solution-end\}}",
+            text,
+            re.S,
+        )
         assert solution, f"exercise {label} has no solution"
-        assert ":class: dropdown" in solution[1], f"the solution of {label} is not folded"
-        assert re.search(r"<<[^>]*check[^>]*>>", solution[1]), f"the solution of {label} is not checked"
+        assert ":class: dropdown" in solution[1], (
+            f"the solution of {label} is not folded"
+        )
+        assert re.search(r"<<[^>]*check[^>]*>>", solution[1]), (
+            f"the solution of {label} is not checked"
+        )
 
 
 def test_code_is_formatted_and_lints():
     for command in (["format", "--check"], ["check"]):
-        done = subprocess.run([sys.executable, "-m", "ruff", *command, "."], cwd=ROOT, capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *command, "."],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+        )
         assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -139,4 +194,6 @@ def test_data_files_are_all_described():
     text = (ROOT / "data" / "README.md").read_text(encoding="utf-8")
     for path in (ROOT / "data").rglob("*"):
         if path.is_file() and path.name != "README.md":
-            assert path.name in text or f"{path.parent.name}/" in text, f"data/README.md says nothing of {path.name}"
+            assert path.name in text or f"{path.parent.name}/" in text, (
+                f"data/README.md says nothing of {path.name}"
+            )

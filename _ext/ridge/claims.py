@@ -228,4 +228,4 @@ def setup(app):
     app.connect("env-purge-doc", forget)
     app.connect("doctree-read", collect)
     app.connect("env-updated", rewrite_pages)
-    app.connect("doctree-resolved", seal)
+    app.connect("doctree-resolved", seal, priority=90)

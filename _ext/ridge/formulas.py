@@ -18,7 +18,13 @@ logger = logging.getLogger(__name__)
 
 MATHML = "http://www.w3.org/1998/Math/MathML"
 ET.register_namespace("", MATHML)
-MO = f"{{{MATHML}}}mo"
+MO, MI = f"{{{MATHML}}}mo", f"{{{MATHML}}}mi"
+SCRIPTS = {
+    f"{{{MATHML}}}{t}"
+    for t in ("msub", "msup", "msubsup", "munder", "mover", "munderover")
+}
+MROW = f"{{{MATHML}}}mrow"
+APART = {MO, f"{{{MATHML}}}mspace"}
 APPLY, SIGNS, CLOSERS = (
     "\u2061",
     {"+", "−", "±", "-"},
@@ -142,19 +148,29 @@ def _mend_table(table):
             )
 
 
-def _mend_operators(row):
-    """Give a sign at the start of a term its prefix form, and drop an invisible application that is applied to nothing."""
-    before = None
-    for child in list(row):
-        if child.tag == MO and child.text == APPLY and child is row[-1]:
-            row.remove(child)
-        if (
-            child.tag == MO
-            and child.text in SIGNS
-            and (before is None or before.tag == MO and before.text not in CLOSERS)
-        ):
-            child.set("form", "prefix")
+def _is_function(element):
+    """Is this the name of a function (ln, max, softmax), with or without a script?"""
+    while element.tag in SCRIPTS or element.tag == MROW and len(element) == 1:
+        element = element[0]
+    return element.tag == MI and len(element.text or "") > 1
+
+
+def _mend_row(row):
+    """Give a sign at the start of a term its prefix form, and a function's name its thin spaces."""
+    children, before = [], None
+    for child in row:
+        if child.tag == MO and child.text in SIGNS:
+            if before is None or before.tag == MO and before.text not in CLOSERS:
+                child.set("form", "prefix")
+        functions = [before is not None and _is_function(before), _is_function(child)]
+        touching = (
+            before is not None and child.tag not in APART and before.tag not in APART
+        )
+        if touching and any(functions):
+            children.append(ET.Element(f"{{{MATHML}}}mspace", {"width": "0.1667em"}))
+        children.append(child)
         before = child
+    row[:] = children
 
 
 def mended(math):
@@ -163,15 +179,17 @@ def mended(math):
     if semantics is not None:
         math.remove(semantics)
         math.insert(0, semantics[0])
+    for element in list(math.iter()):
+        for applied in [c for c in element if c.tag == MO and c.text == APPLY]:
+            element.remove(
+                applied
+            )  # unseen, and among the arguments of a script one too many
     for element in math.iter():
         tag = element.tag.removeprefix(f"{{{MATHML}}}")
         if tag == "mtable":
             _mend_table(element)
         if tag in ("mrow", "mstyle", "mtd"):
-            _mend_operators(element)
-        elif tag in ("msub", "msup", "msubsup", "munder", "mover", "munderover"):
-            for child in [c for c in element if c.tag == MO and c.text == APPLY]:
-                element.remove(child)  # an argument too many: browsers would not draw a script at all
+            _mend_row(element)
         variant = element.attrib.get("mathvariant")
         if variant and not (variant == "normal" and tag == "mi"):
             del element.attrib["mathvariant"]

@@ -1,4 +1,4 @@
-"""Pages made from data and from the build: the twelve doors of the home page, and the names of the same thing."""
+"""Pages made from data and from the build: the twelve doors of the home page, the names of the same thing, the lectures."""
 
 from math import cos, exp, radians, sin
 from pathlib import Path
@@ -32,12 +32,20 @@ class _Gathering(SphinxDirective):
         return [self.node()]
 
 
+class Lectures(nodes.General, nodes.Element):
+    """Stands where the table of lectures will be."""
+
+
 class DoorsDirective(_Gathering):
     node, file = Doors, "posts.yml"
 
 
 class NamesDirective(_Gathering):
     node, file = Names, "names.yml"
+
+
+class LecturesDirective(_Gathering):
+    node, file = Lectures, "lectures.yml"
 
 
 def width(azimuth):
@@ -69,7 +77,7 @@ def _chapters_of(env, post):
     for docname in order:
         order += [d for d in env.toctree_includes.get(docname, []) if d not in order]
     for docname in order:
-        book = env.metadata.get(docname, {}).get("book", {})
+        book = env.metadata.get(docname, {}).get("ridge_book", {})
         if book.get("post") == post:
             yield docname, book
 
@@ -130,35 +138,62 @@ def _entry(*children):
     return nodes.entry("", nodes.paragraph("", "", *children))
 
 
-def _names_row(app, here, row):
-    proofs = []
-    for label in row["proved"]:
+def _proofs(app, here, labels, source):
+    """Return links to the claims with these labels; a label that no claim has is a warning."""
+    links = []
+    for label in labels:
         found = find(app.env, label)
         if found is None:
             logger.warning(
-                "names.yml: %s cites the claim %r, which does not exist",
-                row["zh"],
+                "%s cites the claim %r, which does not exist",
+                source,
                 label,
                 location=here,
             )
             continue
-        proofs += [
+        links += [
             link(app, here, found[0], label, number_of(app.env, *found)),
             nodes.Text(" "),
         ]
-    texts = [row.get(field, "–") for field in FIELDS]
-    return nodes.row("", *(_entry(nodes.Text(t)) for t in texts), _entry(*proofs))
+    return links
 
 
-def _names(app, here):
-    rows = yaml.safe_load((DATA / "names.yml").read_text(encoding="utf-8"))
-    heads = ["中文", *FIELDS[1:], "checked by"]
+def _table(heads, rows, name):
     group = nodes.tgroup(
         "", *(nodes.colspec(colwidth=1) for _ in heads), cols=len(heads)
     )
     head = nodes.thead("", nodes.row("", *(_entry(nodes.Text(h)) for h in heads)))
-    group += [head, nodes.tbody("", *(_names_row(app, here, row) for row in rows))]
-    return nodes.table("", group, classes=["names"])
+    group += [
+        head,
+        nodes.tbody(
+            "", *(nodes.row("", *(_entry(*cell) for cell in row)) for row in rows)
+        ),
+    ]
+    return nodes.table("", group, classes=[name])
+
+
+def _names(app, here):
+    rows = yaml.safe_load((DATA / "names.yml").read_text(encoding="utf-8"))
+    cells = (
+        [[nodes.Text(row.get(field, "–"))] for field in FIELDS]
+        + [_proofs(app, here, row["proved"], f"names.yml: {row['zh']}")]
+        for row in rows
+    )
+    return _table(["中文", *FIELDS[1:], "checked by"], cells, "names")
+
+
+def _lectures(app, here):
+    rows = yaml.safe_load((DATA / "lectures.yml").read_text(encoding="utf-8"))
+    cells = (
+        [
+            [nodes.Text(str(row["n"]))],
+            [nodes.Text(row["title"])],
+            [nodes.Text(row["example"])],
+        ]
+        + [_proofs(app, here, row["claims"], f"lectures.yml: {row['n']}")]
+        for row in rows
+    )
+    return _table(["lecture", "title", "example", "checked by"], cells, "lectures")
 
 
 def fill(app, doctree, docname):
@@ -166,11 +201,15 @@ def fill(app, doctree, docname):
         place.replace_self(_doors(app, docname))
     for place in list(doctree.findall(Names)):
         place.replace_self(_names(app, docname))
+    for place in list(doctree.findall(Lectures)):
+        place.replace_self(_lectures(app, docname))
 
 
 def setup(app):
     app.add_node(Doors)
     app.add_node(Names)
+    app.add_node(Lectures)
     app.add_directive("doors", DoorsDirective)
     app.add_directive("names", NamesDirective)
-    app.connect("doctree-resolved", fill)
+    app.add_directive("lectures", LecturesDirective)
+    app.connect("doctree-resolved", fill, priority=90)

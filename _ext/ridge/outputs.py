@@ -49,7 +49,7 @@ def merge(app, docname, source):
                 location=docname,
             )
     app.env.metadata[docname]["run_seconds"] = executed.metadata["run"]["seconds"]
-    app.env.metadata[docname]["book"] = dict(notebook.metadata.get("book", {}))
+    app.env.metadata[docname]["ridge_book"] = dict(notebook.metadata.get("book", {}))
     app.env.metadata[docname]["printed"] = {
         index: "".join(
             o.text for o in cell.outputs if o.output_type == "stream"
@@ -61,7 +61,7 @@ def merge(app, docname, source):
 
 
 def refuse_empty(app, doctree, docname):
-    """Sphinx `doctree-resolved`: a page with a title and nothing else is a mistake, not a page."""
+    """Sphinx `doctree-resolved`, before thebe adds its settings: a page with a title and nothing else is a mistake, not a page."""
     title = app.env.titles[docname].astext() if docname in app.env.titles else ""
     if len(doctree.astext().strip()) <= len(title) + 20:
         logger.warning("the page is empty", location=docname)
@@ -69,4 +69,4 @@ def refuse_empty(app, doctree, docname):
 
 def setup(app):
     app.connect("source-read", merge)
-    app.connect("doctree-resolved", refuse_empty, priority=900)
+    app.connect("doctree-resolved", refuse_empty, priority=100)
