@@ -24,8 +24,8 @@ serve:                         ## show the built book on loopback
 chapter: .venv/installed       ## one chapter alone: make chapter C=chapters/loss-many-faces.ipynb
 	@test -n "$(C)" || { echo "say which: make chapter C=chapters/NAME.ipynb"; exit 2; }
 	$(PY) _ext/ridge/execution.py $(C)
-	.venv/bin/jupyter-book build --quiet $(C) --config _config.yml --path-output _build/alone
-	@echo "The page: $(CURDIR)/_build/alone/_build/_page/$(subst /,-,$(basename $(C)))/html/$(notdir $(basename $(C))).html"
+	BOOK_ONLY=$(C) .venv/bin/jupyter-book build --quiet --path-output _build/alone . 2>/dev/null
+	@echo "The page: $(CURDIR)/_build/alone/_build/html/$(C:.ipynb=.html)"
 
 audit: .venv/installed         ## what each page weighs and how long each chapter ran
 	$(PY) tests/audit.py

@@ -16,7 +16,10 @@ CHAPTERS = ROOT / "chapters"
 def _defines(node):
     """Is this statement an import, a definition, or a constant in capitals bound to a plain expression?"""
     if isinstance(node, ast.Assign):
-        return all(isinstance(t, ast.Name) and t.id.isupper() for t in node.targets)
+        return all(
+            isinstance(t, ast.Name) and t.id.isupper() and len(t.id) > 1
+            for t in node.targets
+        )
     return isinstance(node, (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef))
 
 

@@ -1,13 +1,22 @@
 """Give each notebook, as Sphinx reads it, the outputs of the run that tested it; refuse what must not be published."""
 
+import os
 from pathlib import Path
 
 import nbformat
 from sphinx.util import logging
 
-from .execution import STORE, code_cells, stored
+from .execution import CHAPTERS, STORE, code_cells, stored
 
 logger = logging.getLogger(__name__)
+
+
+def only_one(app, config):
+    """Sphinx `config-inited`: with BOOK_ONLY=chapters/NAME.ipynb, leave every other notebook but the home page out."""
+    if only := os.environ.get("BOOK_ONLY"):
+        kept = {Path(only).name, "index.ipynb"}
+        others = (p.name for p in CHAPTERS.glob("*.ipynb") if p.name not in kept)
+        config.exclude_patterns += [f"chapters/{name}" for name in others]
 
 
 def _has_picture(cell):
@@ -68,5 +77,6 @@ def refuse_empty(app, doctree, docname):
 
 
 def setup(app):
+    app.connect("config-inited", only_one)
     app.connect("source-read", merge)
     app.connect("doctree-resolved", refuse_empty, priority=100)

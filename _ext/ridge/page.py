@@ -63,6 +63,7 @@ def launch_buttons(app, config):
 CUTS = {
     "icon script": r"\s*<script[^>]*fontawesome\.js[^>]*></script>",
     "preload hints": r"(\s*<link rel=\"preload\"[^>]*>)+",
+    "thebe address": r"(\s*<script>const THEBE_JS_URL[^<]*</script>)+",
     "thebe settings": r"\s*<script type=\"text/x-thebe-config\">[^<]*</script>\s*<script>kernelName = [^<]*</script>",
     "search index": r"(\s*<script src=\"[^\"]*(searchtools|language_data|searchindex)\.js\"></script>){3}",
 }
@@ -73,7 +74,7 @@ def cut(html, name, is_document):
     for what, pattern in CUTS.items():
         if name == "search" and what == "search index":
             continue
-        html, found = re.subn(pattern, "", html, count=1)
+        html, found = re.subn(pattern, "", html)
         if is_document and not found:
             logger.warning(
                 "page.py: %s has no %s to cut; has the theme changed?", name, what
@@ -186,7 +187,13 @@ def _subset(package, file, characters):
     return cached.read_bytes()
 
 
+# What scrolls must be reachable by keyboard; only the browser knows what scrolls.
+FOCUSABLE = """addEventListener("load", () => document.querySelectorAll("div.math, .output, pre, figure, .table-wrapper")
+  .forEach(e => { if (e.scrollWidth > e.clientWidth) e.tabIndex = 0; }));"""
+
+
 def setup(app):
+    app.add_js_file(None, body=FOCUSABLE)
     app.connect("config-inited", launch_buttons, priority=100)
     app.connect("html-page-context", only_what_is_used, priority=900)
     app.connect("build-finished", lean)

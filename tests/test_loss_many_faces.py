@@ -1,0 +1,240 @@
+"""chapters/loss-many-faces.ipynb: the coders on messages that nobody chose, the codes against brute force, and what is refused."""
+
+import itertools
+import math
+import sys
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from chapter_code import CHAPTERS, chapter
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+sys.path.insert(0, str(CHAPTERS))
+from loss_drawing import key_frame, ring_spot  # noqa: E402
+
+LN2 = math.log(2)
+quick = settings(max_examples=60, deadline=None)
+
+
+@pytest.fixture(scope="module")
+def c():
+    return chapter("loss-many-faces")
+
+
+@st.composite
+def distributions(draw, low=1, high=6, zeros=True):
+    """A distribution; some symbols may be impossible."""
+    size = draw(st.integers(low, high))
+    weights = draw(
+        st.lists(st.integers(0 if zeros else 1, 1000), min_size=size, max_size=size)
+    )
+    weights[draw(st.integers(0, size - 1))] += 1
+    return np.array(weights) / sum(weights)
+
+
+@quick
+@given(
+    data=st.one_of(
+        st.binary(max_size=200),
+        st.lists(st.sampled_from([0, 255]), max_size=300).map(bytes),
+    ),
+    order=st.integers(0, 8),
+    kind=st.sampled_from(["Counter256", "Surprised"]),
+)
+def test_what_is_encoded_comes_back_at_its_price(c, data, order, kind):
+    model = getattr(c, kind)
+    bits, price = c.encode(data, model(order))
+    assert c.decode(bits, len(data), model(order)) == data
+    assert -1e-6 <= len(bits) - price < 2 + 1e-6
+    assert set(bits) <= {"0", "1"}
+
+
+def test_an_empty_message_needs_no_bits_and_one_symbol_few(c):
+    assert c.encode(b"", c.Counter256(3)) == ("", 0.0)
+    assert c.decode("", 0, c.Counter256(3)) == b""
+    for byte in range(256):
+        bits, price = c.encode(bytes([byte]), c.Counter256(0))
+        assert math.isclose(price, 8) and 8 <= len(bits) < 10
+        assert c.decode(bits, 1, c.Counter256(0)) == bytes([byte])
+
+
+class Fixed:
+    """A model that learns nothing, over an alphabet of any size."""
+
+    def __init__(self, weights):
+        self.sums = np.concatenate([[0], np.cumsum(weights)])
+
+    def cumulative(self):
+        return self.sums
+
+    def learn(self, symbol):
+        pass
+
+
+@quick
+@given(
+    weights=st.lists(st.integers(1, 2**30), min_size=1, max_size=9),
+    picks=st.lists(st.integers(0, 10**6), max_size=80),
+)
+def test_any_alphabet_comes_back_and_the_exact_coder_agrees(c, weights, picks):
+    data = [p % len(weights) for p in picks]
+    bits, price = c.encode(data, Fixed(weights))
+    assert list(c.decode(bits, len(data), Fixed(weights))) == data
+    low, width = c.interval([[Fraction(w) for w in weights]] * len(data), data)
+    exact = c.shortest_name(low, width)
+    assert math.isclose(
+        price, math.log2(width.denominator) - math.log2(width.numerator), abs_tol=1e-9
+    )
+    assert abs(len(bits) - len(exact)) <= 1
+    assert 2 ** -Fraction(len(exact)) <= width < 4 * 2 ** -Fraction(len(exact))
+    if len(weights) == 1:
+        assert bits == exact == "", "what is certain costs nothing"
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    weights=st.lists(st.integers(1, 2**58), min_size=2, max_size=9),
+    picks=st.lists(st.integers(0, 8), min_size=1, max_size=40),
+)
+def test_the_decoder_finds_the_byte_when_shares_are_a_few_units_wide(c, weights, picks):
+    data = [p % len(weights) for p in picks]
+    bits, _ = c.encode(data, Fixed(weights))
+    assert list(c.decode(bits, len(data), Fixed(weights))) == data
+
+
+@quick
+@given(
+    weights=st.lists(st.integers(1, 50), min_size=2, max_size=4), size=st.integers(1, 3)
+)
+def test_the_exact_coder_gives_every_message_its_own_place(c, weights, size):
+    row = [Fraction(w) for w in weights]
+    places = []
+    for message in itertools.product(range(len(weights)), repeat=size):
+        low, width = c.interval([row] * size, message)
+        name = c.shortest_name(low, width)
+        point = Fraction(int(name, 2) if name else 0, 2 ** len(name))
+        assert low <= point and point + Fraction(1, 2 ** len(name)) <= low + width
+        places.append((low, low + width))
+    assert places[0][0] == 0 and places[-1][1] == 1
+    assert all(a[1] == b[0] for a, b in itertools.pairwise(places)), (
+        "side by side, in order, without a gap"
+    )
+
+
+@quick
+@given(distributions(high=5))
+def test_huffman_is_the_best_of_all_codes(c, p):
+    lengths = c.huffman_lengths(p)
+    if p.size == 1:
+        assert list(lengths) == [0]
+        return
+    lists = itertools.product(range(1, p.size), repeat=p.size)
+    best = min(p @ ls for ls in lists if sum(Fraction(1, 2**k) for k in ls) <= 1)
+    assert math.isclose(p @ lengths, best, abs_tol=1e-12)
+    assert sum(Fraction(1, 2 ** int(k)) for k in lengths) == 1
+
+
+@quick
+@given(st.lists(st.integers(0, 7), min_size=1, max_size=12))
+def test_a_prefix_code_exists_where_kraft_allows_it(c, lengths):
+    if sum(Fraction(1, 2**k) for k in lengths) > 1:
+        with pytest.raises(ValueError, match="use up"):
+            c.prefix_code(lengths)
+        return
+    words = c.prefix_code(lengths)
+    assert [len(w) for w in words] == lengths
+    assert not any(a.startswith(b) for a, b in itertools.permutations(words, 2))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_divergence_is_never_negative_and_cross_entropy_never_below_entropy(c, data):
+    p = data.draw(distributions(low=1, high=8))
+    q = data.draw(distributions(low=p.size, high=p.size))
+    forbidden = np.any((p > 0) & (q == 0))
+    assert (c.kl(p, q) == math.inf) == forbidden
+    assert c.kl(p, q) >= -1e-12 and c.kl(p, p) == 0
+    assert -1e-12 <= c.entropy(p) <= math.log(p.size) + 1e-12
+    if not forbidden and np.abs(p - q).max() > 1e-3:
+        assert c.kl(p, q) > 1e-8, "zero only for equals"
+
+
+@quick
+@given(st.data())
+def test_a_code_for_another_source_costs_the_cross_entropy(c, data):
+    p = data.draw(distributions(low=2, high=8))
+    q = data.draw(distributions(low=p.size, high=p.size, zeros=False))
+    mean, price = p @ c.shannon_lengths(q), c.cross_entropy(p, q) / LN2
+    assert price - 1e-9 <= mean < price + 1
+
+
+@quick
+@given(p=distributions(low=2), bits=st.floats(0, 20))
+def test_waste_is_delivered_as_ordered(c, p, bits):
+    q = c.model_with_waste(p, bits)
+    assert abs(q.sum() - 1) < 1e-12
+    assert math.isclose(c.kl(p, q) / LN2, bits, abs_tol=1e-6)
+
+
+@quick
+@given(st.text("ab岭峰", min_size=1, max_size=40))
+def test_a_longer_view_never_raises_the_floor(c, ring):
+    floors = [c.view_entropy(ring, k) for k in range(min(len(ring), 6))]
+    assert all(b <= a + 1e-9 for a, b in itertools.pairwise(floors))
+    assert all(floor >= 0 for floor in floors)
+
+
+@pytest.mark.parametrize(
+    "bad", [[], [0.5, 0.6], [1.5, -0.5], [[0.5, 0.5]], [math.nan, 1], [0.0, 0.0]]
+)
+def test_what_is_no_distribution_is_refused(c, bad):
+    for function in (c.entropy, c.huffman_lengths, c.shannon_lengths):
+        with pytest.raises(ValueError, match="distribution"):
+            function(bad)
+
+
+def test_other_bad_input_is_refused_with_a_reason(c):
+    with pytest.raises(ValueError, match="2 symbols and q has 3"):
+        c.cross_entropy([0.5, 0.5], [0.2, 0.3, 0.5])
+    with pytest.raises(ValueError, match="no codeword"):
+        c.shannon_lengths([1.0, 0.0])
+    for order in (-1, 9):
+        with pytest.raises(ValueError, match="from 0 to 8"):
+            c.Counter256(order)
+    with pytest.raises(ValueError, match="probability 0"):
+        c.shortest_name(Fraction(0), Fraction(0))
+    with pytest.raises(ValueError):  # zip(strict): as many rows as symbols
+        c.interval([[Fraction(1)]], [0, 0])
+    with pytest.raises(ValueError, match="longer than that"):
+        c.view_entropy("ab", 2)
+    for p, bits in (([1.0], 1), ([0.5, 0.5], -1)):
+        with pytest.raises(ValueError, match="two symbols"):
+            c.model_with_waste(p, bits)
+
+
+def test_inputs_are_left_as_they_were(c):
+    logits = c.LOGITS.copy()
+    c.softmax(logits)
+    p = np.array([0.5, 0.25, 0.25])
+    for function in (c.entropy, c.huffman_lengths, c.shannon_lengths):
+        function(p)
+    assert np.array_equal(logits, c.LOGITS) and list(p) == [0.5, 0.25, 0.25]
+
+
+def test_the_key_frame_shows_what_it_is_given():
+    picture = key_frame(
+        [0.5, 0.25, 0.125, 0.125], [0.125, 0.125, 0.25, 0.5], 1.75, 0.875
+    )
+    assert (
+        "1.750 + 0.875 = 2.625 bits" in picture
+        and "1.820 nats; perplexity 6.169" in picture
+    )
+    assert picture.count("<rect") == 10 and 'role="img"' in picture
+    assert f'class="q d" x="{4 + 52 * 1.75:.1f}"' in picture, (
+        "the divergence begins where the entropy ends"
+    )
+    assert np.allclose(ring_spot(0)[0], -ring_spot(1)[0]) and np.allclose(
+        ring_spot(10), ring_spot(0)
+    )

@@ -1,0 +1,260 @@
+"""What chapters/loss-scores-and-relatives.ipynb cannot check about itself: any input, not the page's own."""
+
+import itertools
+import json
+import math
+import re
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from chapter_code import CHAPTERS, chapter
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+ch = chapter("loss-scores-and-relatives")
+few = settings(max_examples=60, deadline=None)
+texts = st.text(alphabet="abé\n 。", min_size=2, max_size=60)
+positive = arrays(float, st.integers(2, 7), elements=st.floats(0.01, 1))
+logits = arrays(float, (5, 4), elements=st.floats(-30, 30))
+labels = arrays(np.int64, 5, elements=st.integers(0, 3))
+
+
+@few
+@given(
+    st.lists(st.integers(0, 2), max_size=30),
+    st.tuples(st.integers(0, 2), st.integers(0, 2)),
+)
+def test_merge_is_what_a_regular_expression_does(ids, pair):
+    as_text = "".join(map(str, ids))
+    assert ch.merge(ids, pair, 9) == [
+        int(c) for c in re.sub(f"{pair[0]}{pair[1]}", "9", as_text)
+    ]
+
+
+@few
+@given(texts, st.integers(0, 4))
+def test_tokenizer_loses_nothing_and_takes_a_most_frequent_pair(text, merges):
+    merges = min(merges, len(text) // 16)
+    alphabet, kept = ch.byte_pairs(text, range(merges + 1))
+    for m, (ids, pairs) in kept.items():
+        assert ch.spell(ids, alphabet, pairs) == text and len(pairs) == m
+        if m < merges:
+            counts = Counter(itertools.pairwise(ids))
+            assert counts[kept[m + 1][1][-1]] == max(counts.values())
+
+
+def test_tokenizer_refuses_more_merges_than_there_are():
+    assert ch.byte_pairs("aaaa", [2])[1][2][0] == [2]
+    with pytest.raises(ValueError, match="only 2 merges"):
+        ch.byte_pairs("aaaa", [3])
+
+
+@few
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=40), st.integers(0, 3))
+def test_laplace_bits_depend_on_counts_alone(ids, spare):
+    ps = ch.laplace(ids, 5 + spare)
+    assert ch.total_bits(ps) == pytest.approx(
+        ch.total_bits(ch.laplace(sorted(ids), 5 + spare)), abs=1e-9
+    )
+    assert math.log2(ch.perplexity(ps)) * len(ids) == pytest.approx(
+        ch.total_bits(ps), abs=1e-9
+    )
+
+
+@pytest.mark.parametrize("n", [0, 1, 3])
+def test_laplace_is_a_distribution_over_all_texts(n):
+    everything = (
+        ch.laplace(ids, 3).prod() for ids in itertools.product(range(3), repeat=n)
+    )
+    assert sum(everything) == pytest.approx(1, abs=1e-12)
+
+
+@few
+@given(positive, positive)
+def test_no_report_beats_the_truth(p, q):
+    k = min(len(p), len(q))
+    p, q = p[:k] / p[:k].sum(), q[:k] / q[:k].sum()
+    for penalty in (ch.log_penalty, ch.brier_penalty, ch.spherical_penalty):
+        assert ch.regret(penalty, p, q) >= -1e-12
+        if abs(p - q).max() > 1e-3:
+            assert ch.regret(penalty, p, q) > 0
+    assert (
+        p @ ch.linear_penalty(np.eye(k)[p.argmax()]) <= p @ ch.linear_penalty(p) + 1e-12
+    )
+
+
+@few
+@given(st.floats(0.001, 0.999), st.floats(0.1, 6))
+def test_focal_report_inverts_and_is_modest(p, gamma):
+    q = ch.focal_report(p, gamma)
+    assert ch.focal_truth(q, gamma) == pytest.approx(p, abs=1e-6)
+    assert ch.focal_report(1 - p, gamma) == pytest.approx(1 - q, abs=1e-6)
+    assert abs(q - 0.5) <= abs(p - 0.5) + 1e-9 and (q - 0.5) * (p - 0.5) >= -1e-9
+
+
+@pytest.mark.parametrize("p", [0, 1, -0.2, 1.3])
+def test_focal_report_refuses_certainty(p):
+    with pytest.raises(ValueError, match="strictly between"):
+        ch.focal_report(p, 2)
+
+
+def _close(a, b):
+    torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-9)
+
+
+@few
+@given(
+    logits,
+    labels,
+    st.floats(0, 1),
+    arrays(float, 4, elements=st.floats(0.1, 5)),
+    st.floats(0.2, 9),
+)
+def test_relatives_against_torch(z, y, eps, w, T):
+    z, y, w = torch.tensor(z), torch.tensor(y), torch.tensor(w)
+    target = ch.one_hot(y, 4)
+    _close(
+        ch.cross_entropy(ch.smooth(target, eps), z).mean(),
+        F.cross_entropy(z, y, label_smoothing=eps),
+    )
+    _close(ch.weighted(y, z, w).sum() / w[y].sum(), F.cross_entropy(z, y, weight=w))
+    up = (y > 1).double()
+    _close(
+        ch.cross_entropy(ch.one_hot(up.long(), 2), ch.pair(z[:, 0])),
+        F.binary_cross_entropy_with_logits(z[:, 0], up, reduction="none"),
+    )
+    teacher = z.flip(0)
+    kl = F.kl_div(
+        F.log_softmax(z / T, 1),
+        F.log_softmax(teacher / T, 1),
+        reduction="none",
+        log_target=True,
+    ).sum(1)
+    entropy = torch.special.entr(F.softmax(teacher / T, 1)).sum(1)
+    _close(ch.distil(z, teacher, T), T**2 * (kl + entropy))
+    assert (
+        ch.focal(y, z, 2.0) <= F.cross_entropy(z, y, reduction="none") + 1e-12
+    ).all()
+    _close(ch.with_z_loss(y, z + 3, 0.0), ch.with_z_loss(y, z, 0.0))
+
+
+@few
+@given(logits, labels)
+def test_double_softmax_stays_within_one_nat(z, y):
+    losses = ch.double_softmax(torch.tensor(z), torch.tensor(y))
+    floor = math.log(1 + 3 / math.e)
+    assert (losses >= floor - 1e-12).all() and (losses <= floor + 1 + 1e-12).all()
+
+
+@few
+@given(
+    arrays(float, (30, 3), elements=st.floats(-20, 20)),
+    arrays(np.int64, 30, elements=st.integers(0, 2)),
+)
+def test_calibration_error_by_brute_force(z, y):
+    z, y = torch.tensor(z), torch.tensor(y)
+    confidence, guess = F.softmax(z, 1).max(1)
+    total = 0.0
+    for b in range(15):
+        inside = [i for i in range(30) if min(int(confidence[i].item() * 15), 14) == b]
+        total += abs(
+            sum(confidence[i].item() - float(guess[i] == y[i]) for i in inside)
+        )
+    assert ch.calibration_error(z, y) == pytest.approx(total / 30, abs=1e-9)
+    assert ch.reliability(z, y)[2].sum() == 30
+
+
+@few
+@given(st.floats(0.3, 8), st.integers(0, 10_000))
+def test_temperature_is_undone(scale, seed):
+    """Logits scaled up by a factor need a temperature that is larger by that factor."""
+    rng = np.random.default_rng(seed)
+    z = torch.tensor(rng.normal(size=(200, 3)) * 2)
+    y = torch.tensor(
+        np.array([rng.choice(3, p=row) for row in F.softmax(z, 1).numpy()])
+    )
+    assert ch.best_temperature(z * scale, y) == pytest.approx(
+        scale * ch.best_temperature(z, y), rel=1e-6
+    )
+
+
+@few
+@given(
+    st.floats(0, 1),
+    st.integers(3, 60),
+    *[st.sampled_from(["all", "others", "padded"])] * 2,
+)
+def test_smoothing_converter(eps, v, source, goal):
+    try:
+        there = ch.smoothing(eps, v, source, goal)
+    except ValueError:
+        assert eps > 0.4  # only a large share can overflow
+        return
+    back = ch.smoothing(there, v, goal, source) if there <= 1 else eps
+    assert back == pytest.approx(eps, abs=1e-12)
+
+
+@few
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=5), st.integers(0, 10_000))
+def test_repaired_accumulation(lengths, seed):
+    g = torch.Generator().manual_seed(seed)
+    model = torch.nn.Linear(3, 4, dtype=torch.float64)
+    parts = [
+        (torch.randn(n, 3, generator=g).double(), torch.randint(4, (n,), generator=g))
+        for n in lengths
+    ]
+    whole = [(torch.cat([x for x, _ in parts]), torch.cat([y for _, y in parts]))]
+    gap = ch.accumulated_gradient(model, parts) - ch.accumulated_gradient(
+        model, whole, repaired=False
+    )
+    assert gap.abs().max() < 1e-12
+
+
+@pytest.mark.parametrize(("p", "gamma"), [(0.05, 0), (0.35, 1.5), (0.9, 2), (0.95, 5)])
+def test_explorable_draws_what_python_computes(p, gamma):
+    """The page's JavaScript, run by another engine, against the chapter's own numbers."""
+    quickjs = pytest.importorskip("quickjs")
+    grid = [round(x, 6) for x in ch.GRID.tolist()]
+    js = quickjs.Context()
+    js.eval(
+        f"var v = {{p: {p}, gamma: {gamma}}}, data = {json.dumps(grid)}, set = {{}}, said = {{}};"
+    )
+    js.eval(
+        "var say = (n, t) => { said[n] = t; }; var $ = s => ({setAttribute: (a, x) => { set[s + a] = x; }});"
+    )
+    js.eval(ch.SCRIPT)
+    for name, row in zip(ch.LINES, ch.expected_prices(p, gamma), strict=True):
+        drawn = np.array(
+            [
+                pair.split(",")
+                for pair in js.eval(f"set['[data-line={name}]points']").split(" ")
+            ],
+            dtype=float,
+        )
+        np.testing.assert_allclose(drawn[:, 0], 40 + 580 * np.array(grid), atol=0.06)
+        np.testing.assert_allclose(
+            drawn[:, 1], 250 - 440 * np.minimum(row, 0.6), atol=0.06
+        )
+        best = grid[int(row.argmin())]
+        assert abs(float(js.eval(f"said['{name}']")) - best) < 0.0101
+        assert f'data-line="{name}"' in ch.draw_prices(p, gamma)
+
+
+def test_quoted_numbers_are_asserted():
+    """Each decimal that the prose of a claim quotes stands in some check, too."""
+    cells = json.loads((CHAPTERS / "loss-scores-and-relatives.ipynb").read_text())[
+        "cells"
+    ]
+    checks = "".join(
+        "".join(c["source"]) for c in cells if "check" in c["metadata"].get("tags", [])
+    )
+    for cell in cells:
+        for claim in re.findall(
+            r":::\{prf:.*?\n:::", "".join(cell["source"]), re.DOTALL
+        ):
+            for number in re.findall(r"\b\d+\.\d+", claim):
+                assert number in checks, f"{number} is claimed and nowhere checked"
