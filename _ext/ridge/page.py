@@ -155,8 +155,11 @@ def _prune_icons(out):
             rules,
         )
     sheet.write_text(css, encoding="utf-8")
+    styles = "".join(
+        p.read_text(encoding="utf-8") for p in (out / "_static").rglob("*.css")
+    )
     icons = "".join(
-        chr(int(code, 16)) for code in re.findall(r"\\([ef][0-9a-f]{3})\b", css)
+        chr(int(code, 16)) for code in re.findall(r"\\([ef][0-9a-f]{3})\b", styles)
     )
     (out / ICONS).write_bytes(
         _subset(

@@ -1,0 +1,89 @@
+"""chapters/linalg-better-basis.ipynb: the transforms on signals that nobody chose, and what they refuse."""
+
+import numpy as np
+import pytest
+from chapter_code import chapter
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+EPS = np.finfo(float).eps
+quick = settings(max_examples=60, deadline=None)
+
+
+@pytest.fixture(scope="module")
+def c():
+    return chapter("linalg-better-basis")
+
+
+@st.composite
+def signals(draw, powers_of_two):
+    """A whole, real or complex signal, of any scale."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    n = 2 ** draw(st.integers(0, 8)) if powers_of_two else draw(st.integers(1, 100))
+    x = rng.standard_normal(n) * 10.0 ** draw(st.integers(-200, 200))
+    kind = draw(st.sampled_from(["whole", "real", "complex", "zero"]))
+    return {
+        "whole": rng.integers(-9, 10, n),
+        "real": x,
+        "complex": x * (1 + 2j),
+        "zero": 0 * x,
+    }[kind]
+
+
+def close(mine, theirs):
+    """n roundings at most for each entry, relative to the largest that could be."""
+    np.testing.assert_allclose(
+        mine, theirs, rtol=0, atol=8 * EPS * np.abs(theirs).max() * np.sqrt(len(theirs))
+    )
+
+
+@quick
+@given(x=signals(powers_of_two=True))
+def test_fft_and_its_count(c, x):
+    kept, n = x.copy(), len(x)
+    y, count = c.fft(x)
+    close(y, n * np.fft.ifft(x))
+    assert count == n * (n.bit_length() - 1) // 2 and np.array_equal(x, kept)
+    y[0] = 7
+    assert np.array_equal(x, kept), "the answer shares no memory with the signal"
+
+
+@quick
+@given(x=signals(powers_of_two=False))
+def test_dft_of_any_length(c, x):
+    y, count = c.dft(x)
+    close(y, len(x) * np.fft.ifft(x))
+    assert count == len(x) ** 2
+
+
+@quick
+@given(x=signals(powers_of_two=True))
+def test_haar_comes_back(c, x):
+    kept, coefficients = x.copy(), c.haar(x)
+    assert coefficients.shape == x.shape and np.array_equal(x, kept)
+    back = coefficients[:1]
+    while len(back) < len(
+        x
+    ):  # undo one level: mean + half difference, mean − half difference
+        half = coefficients[len(back) : 2 * len(back)]
+        back = np.stack([back + half, back - half], axis=1).ravel()
+    close(back, x)
+
+
+@pytest.mark.parametrize("bad", [[], 3, [[1, 2], [3, 4]], [np.nan], [np.inf, 1]])
+@pytest.mark.parametrize("name", ["dft", "fft", "haar"])
+def test_refusals(c, name, bad):
+    with pytest.raises(ValueError):
+        getattr(c, name)(bad)
+
+
+@pytest.mark.parametrize("n", [3, 6, 12, 100])
+@pytest.mark.parametrize("name", ["fft", "haar"])
+def test_lengths_that_are_no_power_of_two(c, name, n):
+    with pytest.raises(ValueError, match="power of two"):
+        getattr(c, name)(np.ones(n))
+
+
+def test_symbolic_fourier_matrix(c):
+    F = np.array(c.fourier(8).evalf(), dtype=complex)
+    np.testing.assert_allclose(F, 8 * np.fft.ifft(np.eye(8), axis=0), atol=1e-14)

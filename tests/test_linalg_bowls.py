@@ -1,0 +1,135 @@
+"""chapters/linalg-bowls.ipynb: squares, Cholesky and Jacobi on matrices that nobody chose, and what they refuse."""
+
+import numpy as np
+import pytest
+from chapter_code import chapter
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.linalg import LinAlgError
+
+EPS = np.finfo(float).eps
+quick = settings(max_examples=60, deadline=None)
+
+
+@pytest.fixture(scope="module")
+def c():
+    return chapter("linalg-bowls")
+
+
+@st.composite
+def hermitian(draw, definite=False):
+    """A Hermitian matrix of size 0 to 6: whole, real or complex; any rank; any scale; sometimes badly conditioned."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    n = draw(st.integers(0, 6))
+    rank = n if definite else draw(st.integers(0, n))
+    kind = draw(st.sampled_from(["whole", "real", "complex"]))
+    G = (
+        rng.integers(-3, 4, (n, rank)).astype(int)
+        if kind == "whole"
+        else rng.standard_normal((n, rank))
+    )
+    if kind == "complex":
+        G = G + 1j * rng.standard_normal((n, rank))
+    if definite:
+        return G @ G.conj().T + np.eye(n, dtype=G.dtype)
+    A = (G * rng.integers(-2, 3, rank)) @ G.conj().T
+    return (
+        A
+        if kind == "whole"
+        else (A + A.conj().T) * 10.0 ** draw(st.integers(-150, 150))
+    )
+
+
+def norm(A):
+    """The Frobenius norm, without overflow."""
+    size = np.abs(A).max(initial=0) or 1.0
+    return size * np.linalg.norm(A / size)
+
+
+@quick
+@given(A=hermitian())
+def test_jacobi_has_the_spectrum_and_the_product(c, A):
+    kept = A.copy()
+    lam, Q = c.jacobi(A)
+    room = 100 * EPS * norm(A)
+    assert np.array_equal(A, kept) and np.all(np.diff(lam) >= 0)
+    np.testing.assert_allclose(lam, np.linalg.eigvalsh(A), rtol=0, atol=room)
+    np.testing.assert_allclose((Q * lam) @ Q.conj().T, A, rtol=0, atol=room)
+    np.testing.assert_allclose(Q.conj().T @ Q, np.eye(len(A)), atol=1e-13)
+
+
+@quick
+@given(A=hermitian())
+def test_pivots_have_the_signs_of_the_eigenvalues_or_ask_for_an_exchange(c, A):
+    try:
+        L, d = c.squares(A)
+    except LinAlgError as refusal:
+        assert "exchange" in str(refusal)
+        return
+    assert np.array_equal(L, np.tril(L)) and np.allclose(L.diagonal(), 1)
+    growth = norm(np.abs(L) * np.abs(d) @ np.abs(L).T)
+    # Without exchanges a small pivot lets the entries grow; what is then called zero is as large as the rounding of
+    # what grew, which the same recursion follows.
+    size = np.abs(A.diagonal()).astype(float)
+    for k in range(len(A)):
+        size[k + 1 :] += size[k] * np.abs(L[k + 1 :, k]) ** 2
+    room = 4 * (len(A) + 1) * EPS * np.sqrt(np.outer(size, size)) + 100 * EPS * growth
+    assert (np.abs((L * d) @ L.conj().T - A) <= room).all()
+    if growth <= 1e3 * norm(A):  # otherwise rounding may turn a small eigenvalue
+        lam = np.linalg.eigvalsh(A)
+        sure = lam[np.abs(lam) > 1e-10 * norm(A)]
+        assert np.sum(d > 0) >= np.sum(sure > 0) and np.sum(d < 0) >= np.sum(sure < 0)
+
+
+@quick
+@given(A=hermitian(definite=True))
+def test_cholesky_agrees_with_lapack(c, A):
+    R = c.cholesky(A)
+    np.testing.assert_allclose(R, np.linalg.cholesky(A), rtol=0, atol=1e-12 * norm(A))
+    np.testing.assert_allclose(R @ R.conj().T, A, rtol=0, atol=1e-13 * norm(A))
+
+
+@quick
+@given(A=hermitian())
+def test_cholesky_accepts_only_what_is_definite(c, A):
+    lam = np.linalg.eigvalsh(A)
+    try:
+        c.cholesky(A)
+    except LinAlgError:
+        assert lam.size and lam[0] <= 1e-8 * norm(A)
+    else:
+        assert not lam.size or lam[0] > 0
+
+
+@pytest.mark.parametrize("name", ["squares", "cholesky", "jacobi"])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        [],
+        [1, 2],
+        [[1, 2]],
+        [[1], [2]],
+        [[1, 2], [3, 4]],
+        [[np.inf]],
+        [[1j]],
+        np.zeros((1, 1, 1)),
+    ],
+)
+def test_refusals(c, name, bad):
+    with pytest.raises(ValueError):
+        getattr(c, name)(bad)
+
+
+def test_empty_one_by_one_and_hilbert(c):
+    lam, Q = c.jacobi(np.empty((0, 0)))
+    assert (
+        lam.shape == (0,)
+        and Q.shape == (0, 0)
+        and c.cholesky(np.empty((0, 0))).shape == (0, 0)
+    )
+    assert c.cholesky([[9]]) == [[3]] and c.jacobi([[-2]])[0] == [-2]
+    H = 1 / (np.arange(8)[:, None] + np.arange(8) + 1)
+    np.testing.assert_allclose(c.jacobi(H)[0], np.linalg.eigvalsh(H), atol=1e-15)
+    assert np.all(c.squares(H)[1] > 0)
+    with pytest.raises(LinAlgError):
+        c.jacobi([[1, 2], [2, 1]], sweeps=1)

@@ -1,0 +1,210 @@
+"""chapters/linalg-directions-that-stay.ipynb: its algorithms on matrices that nobody chose, and what they refuse."""
+
+import numpy as np
+import pytest
+from chapter_code import chapter
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+NAME = "linalg-directions-that-stay"
+EPS = np.finfo(float).eps
+
+
+@pytest.fixture(scope="module")
+def c():
+    return chapter(NAME)
+
+
+@st.composite
+def matrices(draw, low=1, high=7):
+    """Square matrices: whole, real, complex, singular, defective, normal, tiny and huge."""
+    n, seed = draw(st.integers(low, high)), draw(st.integers(0, 2**32 - 1))
+    rng = np.random.default_rng(seed)
+    kind = draw(
+        st.sampled_from(
+            [
+                "whole",
+                "real",
+                "complex",
+                "low rank",
+                "jordan",
+                "cycle",
+                "zero",
+                "normal",
+                "graded",
+            ]
+        )
+    )
+    X = rng.normal(size=(n, n))
+    if kind == "whole":
+        return rng.integers(-5, 6, (n, n))
+    if kind == "complex":
+        X = X + 1j * rng.normal(size=(n, n))
+    if kind == "low rank":
+        X = np.outer(X[0], X[-1])
+    if kind == "jordan":
+        X = np.diag(np.full(n, 3.0)) + np.diag(np.ones(n - 1), 1)
+    if kind == "cycle":
+        X = np.roll(np.eye(n), 1, axis=0)
+    if kind == "zero":
+        X = np.zeros((n, n))
+    if kind == "normal":
+        X = X - X.T
+    if kind == "graded":
+        X = X * 10.0 ** np.arange(n)
+    return X * draw(st.sampled_from([1.0, 1e-150, 1e150]))
+
+
+def unchanged(f, X):
+    """Call f on X and see that X is as it was."""
+    before = X.copy()
+    result = f(X)
+    assert np.array_equal(X, before)
+    return result
+
+
+@settings(max_examples=150, deadline=None)
+@given(X=matrices())
+def test_qr_eigenvalues_make_the_matrix_singular_and_keep_the_trace(c, X):
+    values = unchanged(c.qr_eigenvalues, X)
+    assert values.shape == (len(X),)
+    unit = X / (np.abs(X).max() or 1)
+    scaled = values / (np.abs(X).max() or 1)
+    size = np.linalg.norm(unit)
+    for value in scaled:
+        gap = np.linalg.svd(unit - value * np.eye(len(X)), compute_uv=False)[-1]
+        assert gap <= 500 * EPS * size
+    assert abs(scaled.sum() - np.trace(unit)) <= 500 * EPS * size
+
+
+@settings(max_examples=100, deadline=None)
+@given(X=matrices())
+def test_power_iteration_returns_an_eigenvector_or_says_that_it_cannot(c, X):
+    try:
+        value, v, steps = unchanged(c.power_iteration, X)
+    except np.linalg.LinAlgError as error:
+        assert "settled" in str(error)
+        return
+    size = np.abs(X).max() or 1
+    residual = np.linalg.norm(X / size @ v - value / size * v)
+    assert (
+        residual <= 1.01e-10 * np.linalg.norm(X / size)
+        and abs(np.linalg.norm(v) - 1) < 1e-12
+        and 0 <= steps <= 2000
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(n=st.integers(2, 8), seed=st.integers(0, 2**32 - 1), gap=st.floats(0.1, 0.95))
+def test_power_iteration_finds_the_largest_and_its_direction(c, n, seed, gap):
+    rng = np.random.default_rng(seed)
+    S = rng.normal(size=(n, n)) + 3 * np.eye(n)
+    rest = gap * rng.uniform(-1, 1, n - 1)
+    if np.linalg.cond(S) > 1e4:
+        return
+    A = S @ np.diag([-2.0, *2 * rest]) @ np.linalg.inv(S)
+    value, v, _ = c.power_iteration(A, start=S.sum(axis=1))
+    assert abs(value + 2) < 1e-6 and np.linalg.norm(
+        v * (S[:, 0] @ v) - S[:, 0]
+    ) < 1e-4 * np.linalg.norm(S[:, 0])
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    n=st.integers(1, 6),
+    seed=st.integers(0, 2**32 - 1),
+    size=st.floats(0, 20),
+    unreal=st.booleans(),
+)
+def test_exponential_against_eigenvectors_and_the_law_of_powers(
+    c, n, seed, size, unreal
+):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, n)) + unreal * 1j * rng.normal(size=(n, n))
+    H = (X + X.conj().T) / 2
+    H = size * H / np.linalg.norm(H)
+    values, Q = np.linalg.eigh(H)
+    exact = Q * np.exp(values) @ Q.conj().T
+    E = unchanged(c.exponential, H)
+    # Squaring s times doubles the relative error each time: about 2^s eps, with 2^s at most 4 n |H|.
+    slack = 100 * EPS * n * (1 + size)
+    assert np.abs(E - exact).max() <= slack * np.exp(values.max())
+    twist = c.exponential(1j * H)
+    assert np.abs(twist @ twist.conj().T - np.eye(n)).max() <= slack
+    assert np.abs(c.exponential(2 * H) - E @ E).max() <= 4 * slack * np.exp(
+        2 * values.max()
+    )
+
+
+def test_exponential_of_defective_zero_large_and_too_large(c):
+    N = np.diag(np.ones(3), 1)
+    series = np.eye(4) + N + N @ N / 2 + N @ N @ N / 6
+    assert np.allclose(c.exponential(N), series, rtol=1e-15, atol=0)
+    assert np.array_equal(c.exponential(np.zeros((3, 3), int)), np.eye(3))
+    assert c.exponential([[-1e6]]) == 0 and np.isclose(
+        c.exponential([[700]])[0, 0], np.exp(700), rtol=1e-12
+    )
+    for big in (710, 1e300):
+        with pytest.raises(np.linalg.LinAlgError, match="too large"):
+            c.exponential([[big]])
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    n=st.integers(1, 9),
+    seed=st.integers(0, 2**32 - 1),
+    density=st.floats(0, 1),
+    damping=st.floats(0, 0.97),
+)
+def test_pagerank_is_a_distribution_within_tol(c, n, seed, density, damping):
+    rng = np.random.default_rng(seed)
+    links = (rng.random((n, n)) < density) * rng.integers(1, 4, (n, n))
+    out = links.sum(axis=0)
+    follow = np.where(out > 0, links / np.maximum(out, 1), 1 / n)
+    exact = np.linalg.solve(np.eye(n) - damping * follow, np.full(n, (1 - damping) / n))
+    for tol in (1e-2, 1e-9):
+        share = unchanged(lambda L, tol=tol: c.pagerank(L, damping, tol), links)
+        assert (
+            np.abs(share - exact).sum() <= tol + 1e-13
+            and abs(share.sum() - 1) < 1e-12
+            and (share >= 0).all()
+        )
+
+
+@pytest.mark.parametrize(
+    "name", ["power_iteration", "qr_eigenvalues", "exponential", "pagerank"]
+)
+@pytest.mark.parametrize(
+    "bad",
+    [
+        np.ones((2, 3)),
+        np.ones((3, 2)),
+        np.zeros((0, 0)),
+        np.ones(3),
+        5.0,
+        [[np.nan]],
+        [[np.inf, 0], [0, 1]],
+        [["a"]],
+        [[1, 2], [3]],
+    ],
+    ids=["wide", "tall", "empty", "vector", "number", "nan", "inf", "text", "ragged"],
+)
+def test_bad_input_is_refused(c, name, bad):
+    with pytest.raises(ValueError):
+        getattr(c, name)(bad)
+
+
+def test_bad_starts_and_one_by_one(c):
+    for start in ([0, 0], [1, 2, 3], [np.nan, 1], [[1, 0]]):
+        with pytest.raises(ValueError, match="start"):
+            c.power_iteration(np.eye(2), start)
+    value, v, _ = c.power_iteration([[2 + 3j]])
+    assert abs(value - (2 + 3j)) < 1e-15 and abs(abs(v[0]) - 1) < 1e-15
+    assert c.qr_eigenvalues([[-4]]) == [-4]
+
+
+def test_fibonacci_and_euler(c):
+    assert c.fibonacci(0) == [0] and c.fibonacci(10)[-1] == 55 == c.fibonacci_int64(
+        10
+    ) == c.fibonacci_rounded(10)
+    assert np.array_equal(c.euler([[2]], [1], 1, 4).ravel(), [1, 3, 9, 27, 81])

@@ -1,0 +1,167 @@
+"""chapters/linalg-elimination.ipynb: factor, solve and inverse on matrices that nobody chose."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import sympy as sp
+from chapter_code import chapter
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+NAME = "linalg-elimination"
+EPS = np.finfo(float).eps
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+@pytest.fixture(scope="module")
+def c():
+    return chapter(NAME)
+
+
+@st.composite
+def matrices(draw, square=False):
+    """Random matrices: int, float, float32, complex; any shape and rank; rows over twelve orders of magnitude."""
+    rng = np.random.default_rng(draw(SEEDS))
+    m = draw(st.integers(0, 7))
+    n = m if square else draw(st.integers(0, 7))
+    rank = draw(st.integers(0, 7))
+    A = rng.integers(-4, 5, (m, rank)) @ rng.integers(-4, 5, (rank, n))
+    kind = draw(st.sampled_from(["int", "float", "float32", "complex"]))
+    if kind != "int":
+        A = A * 10.0 ** rng.uniform(-6, 6, (m, 1))
+    if kind == "complex":
+        A = A + 1j * A[::-1] * rng.standard_normal()
+    return A.astype(np.float32) if kind == "float32" else A
+
+
+def exact(A):
+    entries = [Fraction(int(v)) for v in np.asarray(A).flat]
+    return np.array(entries, dtype=object).reshape(np.shape(A))
+
+
+@settings(max_examples=200, deadline=None)
+@given(matrices())
+def test_factor(c, A):
+    before = A.copy()
+    p, L, U = c.factor(A)
+    (m, n), k = A.shape, min(A.shape)
+    assert np.array_equal(A, before) and sorted(p) == list(range(m))
+    assert L.shape == (m, k) and U.shape == (k, n)
+    assert np.array_equal(L, np.tril(L)) and np.all(np.diag(L) == 1)
+    assert np.array_equal(U, np.triu(U)) and np.all(np.abs(L) <= 1 + 2 * EPS)
+    bound = 4 * max(k, 1) * EPS * (np.abs(L) @ np.abs(U))
+    assert np.all(np.abs(A[p] - L @ U) <= bound)
+
+
+@settings(max_examples=60, deadline=None)
+@given(SEEDS, st.integers(0, 5), st.integers(0, 5), st.integers(1, 5))
+def test_factor_is_exact_on_fractions_of_any_rank(c, seed, m, n, rank):
+    rng = np.random.default_rng(seed)
+    A = exact(rng.integers(-3, 4, (m, rank)) @ rng.integers(-3, 4, (rank, n)))
+    p, L, U = c.factor(A)
+    assert np.all(A[p] == L.dot(U))
+
+
+@settings(max_examples=60, deadline=None)
+@given(SEEDS, st.integers(1, 5))
+def test_exact_solve_and_inverse_know_the_singular_from_the_others(c, seed, n):
+    rng = np.random.default_rng(seed)
+    whole = rng.integers(-2, 3, (n, n))
+    A, b = exact(whole), exact(rng.integers(-9, 10, n))
+    if sp.Matrix(whole.tolist()).det() == 0:
+        for f, arguments in ((c.solve, (A, b)), (c.inverse, (A,))):
+            with pytest.raises(np.linalg.LinAlgError, match="singular"):
+                f(*arguments)
+    else:
+        assert np.all(A.dot(c.solve(A, b)) == b)
+        assert np.all(A.dot(c.inverse(A)) == np.eye(n, dtype=int))
+
+
+@settings(max_examples=150, deadline=None)
+@given(matrices(square=True), st.integers(0, 3), SEEDS)
+def test_solve_is_backward_stable_or_refuses(c, A, sides, seed):
+    rng = np.random.default_rng(seed)
+    b = rng.standard_normal((len(A), sides) if sides else len(A))
+    try:
+        x = c.solve(A, b)
+    except np.linalg.LinAlgError:
+        size = np.abs(A).max(axis=0, initial=0).astype(float)  # of each column
+        assert len(A) and (not size.all() or np.linalg.cond(A / size) > 1e12)
+        return
+    p, L, U = c.factor(A)
+    assert x.shape == b.shape
+    bound = 12 * max(len(A), 1) * EPS * (np.abs(L) @ np.abs(U) @ np.abs(x))
+    assert np.all(np.abs(b - A @ x)[p] <= bound + 1e-300)
+
+
+@settings(max_examples=40, deadline=None)
+@given(SEEDS, st.integers(1, 6), st.floats(-200, 200))
+def test_units_do_not_decide_what_is_singular(c, seed, n, power):
+    """Scaling all of A scales x and changes no verdict."""
+    rng = np.random.default_rng(seed)
+    A = rng.integers(-4, 5, (n, n)) + 40.0 * np.eye(n)
+    b, scale = rng.standard_normal(n), 2.0 ** round(power)
+    np.testing.assert_allclose(c.solve(A * scale, b) * scale, c.solve(A, b), rtol=1e-12)
+    singular = np.outer(A[:, 0], A[0]) if n > 1 else np.zeros((1, 1))
+    with pytest.raises(np.linalg.LinAlgError):
+        c.solve(singular * scale, b)
+
+
+@pytest.mark.parametrize(
+    "A",
+    [
+        [1, 2],
+        np.ones((2, 2, 2)),
+        3.0,
+        [[np.nan]],
+        [[np.inf, 1], [1, 1]],
+        [[1j * np.inf]],
+    ],
+)
+def test_what_is_no_matrix_of_finite_numbers_is_refused(c, A):
+    for f in (c.factor, c.inverse, lambda M: c.solve(M, [1.0])):
+        with pytest.raises(ValueError):
+            f(A)
+
+
+@pytest.mark.parametrize(
+    ("A", "b"),
+    [
+        (np.eye(2), [1.0]),
+        (np.eye(2), np.ones((2, 1, 1))),
+        (np.eye(2), 1.0),
+        (np.ones((3, 2)), np.ones(3)),
+        (np.ones((2, 3)), np.ones(2)),
+    ],
+)
+def test_misfits_are_refused(c, A, b):
+    with pytest.raises(ValueError, match="needs"):
+        c.solve(A, b)
+
+
+def test_edges(c):
+    assert c.solve([[4]], [2]).tolist() == [0.5] and c.inverse([[4]]).tolist() == [
+        [0.25]
+    ]
+    assert c.solve(np.zeros((0, 0)), np.zeros(0)).shape == (0,)
+    assert c.solve(np.zeros((0, 0)), np.zeros((0, 3))).shape == (0, 3)
+    assert c.inverse(np.zeros((0, 0))).shape == (0, 0)
+    with pytest.raises(np.linalg.LinAlgError, match="column 1"):
+        c.solve(np.zeros((2, 2)), [1, 2])
+    with pytest.raises(np.linalg.LinAlgError, match="pivot 2 is 0"):
+        c.factor([[1, 1, 0], [1, 1, 1], [0, 1, 1]], pivot=False)
+    assert c.factor([[0, 0], [0, 0]], pivot=False)[2].tolist() == [[0, 0], [0, 0]]
+
+
+def test_counts(c):
+    assert [c.costs(n) for n in (1, 2, 9)] == [(0, 1), (2, 4), (240, 81)]
+
+
+def test_forgetting_to_swap_the_multipliers_is_noticed(c):
+    """The pitfall of the chapter: here L is not what it would be if its rows had stayed put."""
+    A = np.array([[1.0, 2, 3], [4, 5, 6], [7, 8, 10]])
+    p, L, U = c.factor(A)
+    forgotten = L.copy()
+    forgotten[[1, 2], 0] = L[[2, 1], 0]
+    assert np.allclose(A[p], L @ U) and not np.allclose(A[p], forgotten @ U)

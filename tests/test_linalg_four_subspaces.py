@@ -1,0 +1,119 @@
+"""chapters/linalg-four-subspaces.ipynb: elimination on matrices that nobody chose, against sympy, and what it refuses."""
+
+import numpy as np
+import pytest
+import sympy as sp
+from chapter_code import chapter
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+
+@pytest.fixture(scope="module")
+def c():
+    return chapter("linalg-four-subspaces")
+
+
+@st.composite
+def matrices(draw):
+    """Small integer matrices of any shape and rank, empty ones included; complex ones are Gaussian integers."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    m, n = draw(st.integers(0, 5)), draw(st.integers(0, 5))
+    r = draw(st.integers(0, max(min(m, n), 0)))
+    A = rng.integers(-2, 3, (m, r)) @ rng.integers(-2, 3, (r, n))
+    if draw(st.booleans()):
+        A = A + 1j * (rng.integers(-2, 3, (m, r)) @ rng.integers(-2, 3, (r, n)))
+    return A.astype(draw(st.sampled_from([A.dtype, np.complex128])))
+
+
+def exact(A):
+    """The same matrix in exact numbers."""
+    return sp.Matrix(
+        *A.shape,
+        [
+            sp.Integer(int(z.real)) + sp.I * int(z.imag)
+            for z in A.astype(complex).ravel()
+        ],
+    )
+
+
+@given(matrices())
+@settings(max_examples=60, deadline=None)
+def test_rref_is_sympys_and_inputs_are_kept(c, A):
+    kept = A.copy()
+    R, E, pivots = c.rref(A)
+    theirs, their_pivots = exact(A).rref(simplify=True)
+    assert tuple(pivots) == their_pivots
+    np.testing.assert_allclose(
+        R, np.array(theirs.tolist(), complex).reshape(A.shape), atol=1e-9
+    )
+    np.testing.assert_allclose(E @ A, R, atol=1e-9)
+    assert E.shape == (len(A), len(A)) and (
+        len(A) == 0 or np.linalg.matrix_rank(E) == len(A)
+    )
+    np.testing.assert_array_equal(A, kept)
+
+
+@given(matrices())
+@settings(max_examples=80, deadline=None)
+def test_four_subspaces_fill_both_spaces(c, A):
+    m, n = A.shape
+    column, null, row, left = c.four_subspaces(A)
+    r = column.shape[1]
+    assert [B.shape for B in (column, null, row, left)] == [
+        (m, r),
+        (n, n - r),
+        (n, r),
+        (m, m - r),
+    ]
+    assert (
+        abs(A @ null).max(initial=0) < 1e-9
+        and abs(left.conj().T @ A).max(initial=0) < 1e-9
+    )
+    assert abs(row.conj().T @ null).max(initial=0) < 1e-9
+    for pair, size in (((row, null), n), ((column, left), m)):
+        assert size == 0 or np.linalg.matrix_rank(np.hstack(pair)) == size
+
+
+@given(matrices(), st.integers(0, 2**32 - 1))
+@settings(max_examples=80, deadline=None)
+def test_solve_all_answers_exactly_what_is_reachable(c, A, seed):
+    rng = np.random.default_rng(seed)
+    b = A @ rng.integers(-3, 4, A.shape[1])
+    x, N = c.solve_all(A, b)
+    np.testing.assert_allclose(A @ x, b, atol=1e-8)
+    left = c.four_subspaces(A)[3]
+    if left.shape[1]:
+        with pytest.raises(np.linalg.LinAlgError, match="column space"):
+            c.solve_all(A, b + left[:, 0])
+
+
+@given(matrices())
+@settings(max_examples=40, deadline=None)
+def test_scale_changes_nothing(c, A):
+    R, _, pivots = c.rref(A)
+    for scale in (1e-150, 2.0**30, 1e150):
+        R2, _, pivots2 = c.rref(scale * A)
+        assert pivots2 == pivots
+        np.testing.assert_allclose(R2, R, atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [3, [1, 2], [[np.nan]], [[1j * np.inf]], [["1"]], [[None]], np.zeros((1, 1, 1))],
+)
+def test_what_is_no_finite_matrix_is_refused(c, bad):
+    for function in (c.rref, c.four_subspaces):
+        with pytest.raises(ValueError, match="need"):
+            function(bad)
+
+
+def test_ragged_right_sides_are_refused(c):
+    with pytest.raises(ValueError, match="entries"):
+        c.solve_all(np.eye(2), [1, 2, 3])
+    with pytest.raises(np.linalg.LinAlgError, match="magnitude"):
+        c.rref([[5e-324]])
+
+
+@pytest.mark.parametrize("kind", [bool, np.int8, np.uint64, np.float32, np.complex64])
+def test_every_number_type(c, kind):
+    assert c.rref(np.array([[1, 1], [1, 1]], kind))[2] == [0]

@@ -1,0 +1,119 @@
+"""chapters/linalg-networks.ipynb: random networks against networkx and the laws, and what the solver refuses."""
+
+import networkx as nx
+import numpy as np
+import pytest
+from chapter_code import chapter
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+
+@pytest.fixture(scope="module")
+def c():
+    return chapter("linalg-networks")
+
+
+@st.composite
+def networks(draw):
+    """Up to 9 nodes, parallel edges, connected or not; conductances over six orders of magnitude, real or complex."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    n = draw(st.integers(1, 9))
+    m = draw(st.integers(0, 14)) if n > 1 else 0
+    edges = [tuple(rng.permutation(n)[:2].tolist()) for _ in range(m)]
+    conductance = 10.0 ** rng.uniform(-3, 3, m)
+    if draw(st.booleans()):
+        conductance = conductance * (1 + 1j * rng.normal(size=m))
+    f = rng.normal(size=n)
+    return n, edges, f - f.mean(), conductance, int(rng.integers(n))
+
+
+@given(networks())
+@settings(max_examples=150, deadline=None)
+def test_laws_hold_or_the_network_is_refused(c, network):
+    n, edges, f, conductance, ground = network
+    graph = nx.MultiGraph(edges)
+    graph.add_nodes_from(range(n))
+    if not nx.is_connected(graph):
+        with pytest.raises(np.linalg.LinAlgError, match="floats"):
+            c.network(n, edges, f, conductance, ground)
+        return
+    before = f.copy(), conductance.copy()
+    x, y = c.network(n, edges, f, conductance, ground)
+    A = c.incidence(n, edges)
+    assert x[ground] == 0
+    np.testing.assert_allclose(y, -conductance * (A @ x), rtol=1e-9)
+    # Residual of a solve: epsilon times the matrix times the solution, not times the condition.
+    size = abs(A.T) @ (abs(conductance) * (abs(A) @ abs(x))) + abs(f)
+    assert (abs(A.T @ y + f) <= 1e-12 * (1 + size.max(initial=0))).all()
+    np.testing.assert_array_equal(before[0], f)
+    np.testing.assert_array_equal(before[1], conductance)
+
+
+@given(networks())
+@settings(max_examples=100, deadline=None)
+def test_hops_are_networkx_distances(c, network):
+    n, edges, _, _, start = network
+    graph = nx.Graph(edges)
+    graph.add_nodes_from(range(n))
+    theirs = nx.single_source_shortest_path_length(graph, start)
+    assert c.hops(n, edges, start).tolist() == [theirs.get(k, np.inf) for k in range(n)]
+
+
+@given(networks())
+@settings(max_examples=60, deadline=None)
+def test_rank_is_nodes_minus_pieces_and_forests_are_forests(c, network):
+    n, edges, *_ = network
+    graph = nx.MultiGraph(edges)
+    graph.add_nodes_from(range(n))
+    A = c.incidence(n, edges)
+    rank = np.linalg.matrix_rank(A) if A.size else 0
+    assert rank == n - nx.number_connected_components(graph)
+    assert c.is_forest(n, edges) == nx.is_forest(graph)
+
+
+@given(networks())
+@settings(max_examples=40, deadline=None)
+def test_foster_on_any_connected_network(c, network):
+    n, edges, _, conductance, _ = network
+    graph = nx.MultiGraph(edges)
+    graph.add_nodes_from(range(n))
+    if nx.is_connected(graph):
+        share = conductance * c.resistances(n, edges, conductance)
+        np.testing.assert_allclose(share.sum(), n - 1, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "edges",
+    [[(0, 2)], [(-1, 0)], [(0, 0)], [(0.0, 1.0)], [("0", "1")], [(True, False)]],
+)
+def test_bad_edges_are_refused(c, edges):
+    for function in (lambda: c.incidence(2, edges), lambda: c.hops(2, edges, 0)):
+        with pytest.raises(ValueError, match="join"):
+            function()
+
+
+@pytest.mark.parametrize(
+    "f, conductance, words",
+    [
+        ([1, 0], 1, "sum to 0"),
+        ([1, -1, 0], 1, "each of 2"),
+        ([np.inf, -np.inf], 1, "finite"),
+        ([1, -1], -1, "positive"),
+        ([1, -1], 1j, "positive"),
+        ([1, -1], np.nan, "positive"),
+        ([1, -1], [1, 1], "broadcast"),
+    ],
+)
+def test_bad_feeds_and_conductances_are_refused(c, f, conductance, words):
+    with pytest.raises(ValueError, match=words):
+        c.network(2, [(0, 1)], f, conductance)
+
+
+def test_messages_need_no_edges_to_be_zero(c):
+    import torch
+
+    x = torch.ones(3, 2)
+    assert not c.messages(x, [(0, 1)]).any()
+    torch.testing.assert_close(
+        c.messages(torch.eye(2), [(0, 1)]), torch.tensor([[1.0, -1], [-1, 1]])
+    )

@@ -1,0 +1,110 @@
+"""chapters/linalg-perpendicular.ipynb: QR and least squares on matrices that nobody chose, and what they refuse."""
+
+import numpy as np
+import pytest
+from chapter_code import chapter
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+EPS = np.finfo(float).eps
+
+
+@pytest.fixture(scope="module")
+def c():
+    return chapter("linalg-perpendicular")
+
+
+@st.composite
+def matrices(draw, tall=False):
+    """Any shape, or tall with independent columns: singular values over up to eight orders of magnitude, any scale."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    n = draw(st.integers(0, 6))
+    m = draw(st.integers(n, 9)) if tall else draw(st.integers(0, 9))
+    unit = 1j * draw(st.booleans())
+
+    def noise(rows, columns):
+        parts = rng.normal(size=(2, rows, columns))
+        return parts[0] + unit * parts[1] if unit else parts[0]
+
+    k = min(m, n) if tall else draw(st.integers(0, min(m, n)))
+    U, V = np.linalg.qr(noise(m, k))[0], np.linalg.qr(noise(n, k))[0]
+    sigma = 10.0 ** rng.uniform(-draw(st.integers(0, 8)), 0, k)
+    return 10.0 ** draw(st.integers(-100, 100)) * (U * sigma) @ V.conj().T
+
+
+@given(matrices())
+@settings(max_examples=200, deadline=None)
+def test_householder_takes_anything(c, A):
+    kept = A.copy()
+    Q, R = c.householder(A)
+    k = min(A.shape)
+    assert Q.shape == (A.shape[0], k) and R.shape == (k, A.shape[1])
+    assert abs(Q.conj().T @ Q - np.eye(k)).max(initial=0) < 100 * EPS
+    assert abs(Q @ R - A).max(initial=0) <= 200 * EPS * abs(A).max(initial=0)
+    np.testing.assert_array_equal(R, np.triu(R))
+    np.testing.assert_array_equal(A, kept)
+
+
+@given(matrices(tall=True), st.sampled_from(["classical", "modified", "repeated"]))
+@settings(max_examples=200, deadline=None)
+def test_gram_schmidt_reproduces_and_keeps_its_bounds(c, A, name):
+    Q, R = c.METHODS[name](A)
+    kappa = np.linalg.cond(A) if A.shape[1] else 1
+    bound = {"classical": kappa**2, "modified": kappa, "repeated": 1}[name]
+    assert abs(Q @ R - A).max(initial=0) <= 200 * EPS * abs(A).max(initial=0)
+    assert np.linalg.norm(Q.conj().T @ Q - np.eye(A.shape[1])) <= 500 * EPS * bound
+    np.testing.assert_allclose(abs(np.diag(R).imag), 0)
+
+
+@given(matrices(tall=True), st.integers(0, 2**32 - 1))
+@settings(max_examples=200, deadline=None)
+def test_least_squares_leaves_a_perpendicular_error(c, A, seed):
+    b = np.random.default_rng(seed).normal(size=len(A))
+    x = c.least_squares(A, b)
+    error = b - A @ x
+    # The backward error of a QR solve is a few epsilon in A, so the error is perpendicular up to |A| |x| eps too.
+    size = np.linalg.norm(A) * (
+        np.linalg.norm(b) + np.linalg.norm(A) * np.linalg.norm(x)
+    )
+    assert abs(A.conj().T @ error).max(initial=0) <= 500 * EPS * size
+    if A.shape[1] and np.linalg.cond(A) < 1e6:
+        theirs = np.linalg.lstsq(A, b)[0]
+        slack = (
+            EPS * np.linalg.cond(A) ** 2 * (np.linalg.norm(b) / np.linalg.norm(A, -2))
+        )
+        np.testing.assert_allclose(x, theirs, atol=500 * slack, rtol=1e-6)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(2, 5))
+@settings(max_examples=60, deadline=None)
+def test_dependent_columns_are_refused(c, seed, n):
+    rng = np.random.default_rng(seed)
+    A = rng.integers(-3, 4, (6, n - 1)) @ rng.integers(-3, 4, (n - 1, n))
+    with pytest.raises(np.linalg.LinAlgError, match="depend"):
+        c.least_squares(A, np.ones(6))
+    with pytest.raises(np.linalg.LinAlgError, match="depend"):
+        c.gram_schmidt(np.zeros((3, 1)))
+    with pytest.raises(np.linalg.LinAlgError, match="depend"):
+        c.least_squares(rng.normal(size=(n - 1, n)), np.ones(n - 1))
+
+
+@pytest.mark.parametrize(
+    "bad", [1, [1.0], [[np.inf]], [["a"]], np.ones((2, 2, 2)), [[None]]]
+)
+def test_what_is_no_finite_matrix_is_refused(c, bad):
+    for function in (c.householder, c.gram_schmidt, lambda A: c.least_squares(A, [1])):
+        with pytest.raises(ValueError, match="need"):
+            function(bad)
+
+
+def test_bad_right_sides_are_refused(c):
+    with pytest.raises(ValueError, match="rows"):
+        c.least_squares(np.eye(2), [1, 2, 3])
+    with pytest.raises(ValueError, match="finite"):
+        c.least_squares(np.eye(2), [1, np.nan])
+
+
+@pytest.mark.parametrize("kind", [bool, np.int8, np.float32, np.complex64])
+def test_every_number_type(c, kind):
+    A = np.array([[1, 0], [1, 1]], kind)
+    np.testing.assert_allclose(c.least_squares(A, [1, 2]), [1, 1], atol=1e-14)

@@ -1,0 +1,135 @@
+"""chapters/linalg-volume.ipynb: determinants of matrices that nobody chose, each by several ways, and what they refuse."""
+
+import numpy as np
+import pytest
+import sympy as sp
+from chapter_code import chapter
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+NAME = "linalg-volume"
+EPS = np.finfo(float).eps
+
+
+@pytest.fixture(scope="module")
+def c():
+    return chapter(NAME)
+
+
+@st.composite
+def whole_matrices(draw, high=5):
+    n = draw(st.integers(0, high))
+    size = draw(st.sampled_from([1, 3, 10**6, 10**20]))
+    entry = st.one_of(st.just(0), st.integers(-size, size))
+    return [[draw(entry) for _ in range(n)] for _ in range(n)]
+
+
+@settings(max_examples=150, deadline=None)
+@given(M=whole_matrices())
+def test_three_exact_ways_agree_and_leave_the_matrix_alone(c, M):
+    before = [row[:] for row in M]
+    exact = sp.Matrix(len(M), len(M), [x for row in M for x in row]).det()
+    assert c.bareiss(M) == exact == c.leibniz(M)[0]
+    assert len(M) > 4 or c.by_rules(M) == exact
+    assert before == M
+
+
+@settings(max_examples=40, deadline=None)
+@given(n=st.integers(6, 14), seed=st.integers(0, 2**32 - 1), rank=st.integers(0, 14))
+def test_bareiss_on_larger_and_singular_matrices(c, n, seed, rank):
+    rng = np.random.default_rng(seed)
+    rank = min(rank, n)
+    M = rng.integers(-3, 4, (n, rank)) @ rng.integers(-3, 4, (rank, n))
+    before = M.copy()
+    assert c.bareiss(M) == sp.Matrix(M.tolist()).det() and (
+        rank == n or c.bareiss(M) == 0
+    )
+    assert np.array_equal(M, before)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    n=st.integers(0, 12),
+    seed=st.integers(0, 2**32 - 1),
+    kind=st.sampled_from(["whole", "real", "complex", "float32", "low rank", "zero"]),
+    scale=st.sampled_from([1.0, 1e-9, 1e9]),
+)
+def test_elimination_against_the_library(c, n, seed, kind, scale):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, n)) * scale
+    if kind == "whole":
+        X = rng.integers(-9, 10, (n, n))
+    elif kind == "complex":
+        X = X + 1j * scale * rng.normal(size=(n, n))
+    elif kind == "float32":
+        X = X.astype(np.float32)
+    elif kind == "low rank":
+        X = np.outer(X[:, 0], X[0]) if n else X
+    elif kind == "zero":
+        X = X * 0
+    before = X.copy()
+    bound = float(np.prod(np.linalg.norm(X.astype(complex), axis=1)))  # Hadamard
+    exact = np.linalg.det(X.astype(complex))
+    assert abs(c.determinant(X) - exact) <= 1e3 * (n + 1) * EPS * bound
+    sign, size = c.log_determinant(X)
+    assert np.array_equal(X, before) and (sign == 0) == (size == -np.inf)
+    if abs(exact) > 1e-9 * bound > 0:
+        theirs = np.linalg.slogdet(X)
+        assert abs(sign - theirs.sign) < 1e-5 and abs(size - theirs.logabsdet) < 1e-5
+    swaps, pivots, count = c.eliminate(X)
+    assert swaps in (1, -1) and len(pivots) == n and count <= (n**3 - n) // 3
+
+
+@settings(max_examples=40, deadline=None)
+@given(n=st.integers(1, 4), seed=st.integers(0, 2**32 - 1))
+def test_cramer_and_cofactors(c, n, seed):
+    rng = np.random.default_rng(seed)
+    M, b = rng.integers(-4, 5, (n, n)), rng.integers(-4, 5, n)
+    A = sp.Matrix(M.tolist())
+    assert A * c.cofactors(M).T == A.det() * sp.eye(n)
+    if A.det() == 0:
+        with pytest.raises(np.linalg.LinAlgError):
+            c.cramer(M, b)
+    else:
+        assert A * c.cramer(M, b) == sp.Matrix(b.tolist())
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["bareiss", "leibniz", "determinant", "log_determinant", "eliminate", "cofactors"],
+)
+@pytest.mark.parametrize(
+    "bad", [np.ones((2, 3), int), np.ones((3, 2), int)], ids=["wide", "tall"]
+)
+def test_only_square_matrices(c, name, bad):
+    with pytest.raises(ValueError):
+        getattr(c, name)(bad)
+
+
+def test_other_bad_input_and_the_empty_matrix(c):
+    for bad in ([[np.nan]], [[np.inf]], [["a"]], [1, 2], 3, [[1, 2], [3]]):
+        with pytest.raises(ValueError):
+            c.determinant(bad)
+    for bad in ([[1.5]], [["a"]], [[1, 2], [3]]):
+        with pytest.raises(ValueError):
+            c.bareiss(bad)
+    for bad in ([[1, 2]], []):
+        with pytest.raises(ValueError):
+            c.cofactors(bad)
+    with pytest.raises(ValueError, match="order 8"):
+        c.leibniz(np.eye(9))
+    with pytest.raises(ValueError):
+        c.cramer([[1, 2], [3, 4]], [1, 2, 3])
+    assert c.bareiss([]) == 1 == c.determinant(np.zeros((0, 0))) and c.log_determinant(
+        np.zeros((0, 0))
+    ) == (1, 0)
+    assert c.bareiss([[-7]]) == -7 == c.determinant([[-7]]) and c.leibniz([[2j]])[
+        0
+    ] == 2j == c.determinant([[2j]])
+
+
+def test_large_pivots_overflow_to_inf_but_not_in_the_logarithm(c):
+    big = 1e200 * np.eye(4)
+    assert c.determinant(big) == np.inf and np.isclose(
+        c.log_determinant(big)[1], 800 * np.log(10)
+    )
