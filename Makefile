@@ -12,7 +12,7 @@ book: run                      ## execute what changed, build the site, say wher
 	@echo "The book: $(CURDIR)/_build/html/index.html   (make serve shows it on this machine)"
 
 test: book                     ## every chapter under nbmake, the site, and the tests that a notebook cannot hold
-	$(PY) -m pytest tests
+	$(PY) -m pytest tests -n 2 --dist worksteal
 
 run: .venv/installed
 	$(PY) _ext/ridge/execution.py

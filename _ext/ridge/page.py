@@ -69,6 +69,26 @@ CUTS = {
 }
 
 
+# Small style sheets that every page would ask for one by one; they travel as one file.
+SHEET = re.compile(
+    r'\s*<link rel="stylesheet" type="text/css" href="([^"]*_static/)([\w.-]+\.css)(?:\?[^"]*)?" />'
+)
+
+
+def together(html, static):
+    """Return the page's text with its own links to small style sheets made one, and see that the one exists."""
+    sheets = SHEET.findall(html)
+    if not sheets:
+        return html
+    text = "".join(
+        (static / name).read_text(encoding="utf-8") + "\n" for _, name in sheets
+    )
+    name = f"together.{sha256(text.encode()).hexdigest()[:8]}.css"
+    (static / name).write_text(text, encoding="utf-8")
+    link = f'\n<link rel="stylesheet" type="text/css" href="{sheets[0][0]}{name}">'
+    return SHEET.sub("", html).replace("</head>", f"{link}\n</head>", 1)
+
+
 def cut(html, name, is_document):
     """Return a page's text without `CUTS`; where a document has no such place, the theme has changed: a warning."""
     for what, pattern in CUTS.items():
@@ -104,9 +124,10 @@ def lean(app, exception):
         html = path.read_text(encoding="utf-8")
         if "fontawesome.js" in html and "_static" not in path.parts:
             name = path.relative_to(out).with_suffix("").as_posix()
-            path.write_text(
-                cut(html, name, name in app.env.found_docs), encoding="utf-8"
+            html = together(
+                cut(html, name, name in app.env.found_docs), out / "_static"
             )
+            path.write_text(html, encoding="utf-8")
         for formula in re.findall(r"<math.*?</math>", html, re.DOTALL):
             symbols |= set(unescape(re.sub(r"<[^>]+>", "", formula)))
     symbols |= {
