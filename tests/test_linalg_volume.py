@@ -74,7 +74,8 @@ def test_elimination_against_the_library(c, n, seed, kind, scale):
     sign, size = c.log_determinant(X)
     assert np.array_equal(X, before) and (sign == 0) == (size == -np.inf)
     if abs(exact) > 1e-9 * bound > 0:
-        theirs = np.linalg.slogdet(X)
+        # In double: numpy would answer for float32 in float32, whose steps near 257 are wider than the tolerance.
+        theirs = np.linalg.slogdet(X.astype(complex))
         assert abs(sign - theirs.sign) < 1e-5 and abs(size - theirs.logabsdet) < 1e-5
     swaps, pivots, count = c.eliminate(X)
     assert swaps in (1, -1) and len(pivots) == n and count <= (n**3 - n) // 3

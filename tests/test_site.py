@@ -33,9 +33,6 @@ def open_page(browser, address, **options):
     return page, asked, said
 
 
-@pytest.mark.xfail(
-    reason="open: two pages ask for 27 files, the budget is 25", strict=False
-)
 @pytest.mark.parametrize("name", PAGES)
 def test_page_is_quiet_light_and_asks_no_other_host(site, browser, name):
     page, asked, said = open_page(browser, f"{site}/{name}")
@@ -72,7 +69,6 @@ def test_no_page_names_another_host_in_what_it_loads():
         assert not loads, path
 
 
-@pytest.mark.xfail(reason="open: not yet clean on every page", strict=False)
 @pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_page_has_no_serious_accessibility_fault(site, browser, name, scheme):
@@ -102,7 +98,6 @@ def test_page_has_no_serious_accessibility_fault(site, browser, name, scheme):
     assert not serious, serious
 
 
-@pytest.mark.xfail(reason="open: not yet seen to hold on every page", strict=False)
 @pytest.mark.parametrize("name", PAGES)
 def test_phone_never_scrolls_sideways(site, browser, name):
     page, _, _ = open_page(
@@ -113,7 +108,6 @@ def test_phone_never_scrolls_sideways(site, browser, name):
     assert width <= 390
 
 
-@pytest.mark.xfail(reason="open: not yet seen to hold on every page", strict=False)
 @pytest.mark.parametrize("name", PAGES)
 def test_formulas_are_drawn_and_pictures_have_words(site, browser, name):
     page, _, _ = open_page(browser, f"{site}/{name}")
@@ -169,7 +163,6 @@ def test_search_finds_a_term(site, browser):
     assert "Ridge and Peak" in results and not said
 
 
-@pytest.mark.xfail(reason="open: not yet seen to hold on every page", strict=False)
 def test_every_link_within_the_site_leads_somewhere():
     names = {
         p.relative_to(SITE).as_posix(): p.read_text(encoding="utf-8")

@@ -64,7 +64,7 @@ def collect(app, doctree):
                 {
                     "label": node["label"],
                     "type": node["realtype"],
-                    "title": node["title"].strip("()"),
+                    "title": [child.deepcopy() for child in node[0].children],
                     "kind": node["countertype"],
                     "checks": [],
                 }
@@ -102,6 +102,11 @@ def number_of(env, docname, claim):
     return f"{claim['type'].title()} {'.'.join(map(str, numbers))}".strip()
 
 
+def title_of(claim):
+    """Return the nodes of a claim's title (it may hold a formula), after a space."""
+    return [nodes.Text(" "), *(child.deepcopy() for child in claim["title"])]
+
+
 def find(env, label):
     """Return (docname, claim) of a label, or None."""
     return next(
@@ -128,7 +133,7 @@ def _row(app, env, here, docname, claim):
     name = nodes.paragraph(
         "", "", link(app, here, docname, claim["label"], number_of(env, docname, claim))
     )
-    name += nodes.Text(f" {claim['title']}")
+    name += title_of(claim)
     verdicts = nodes.bullet_list(classes=["verdicts"])
     for check in claim["checks"]:
         words = check["printed"].splitlines() or ["passed"]

@@ -8,7 +8,7 @@ from docutils import nodes
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-from .claims import find, link, number_of
+from .claims import find, link, number_of, title_of
 
 logger = logging.getLogger(__name__)
 DATA = Path(__file__).resolve().parents[2] / "data"
@@ -93,7 +93,7 @@ def _loudest(app, here, label):
     text += [nodes.inline("", "验", classes=["stamp"]), nodes.Text(" ")]
     text += [
         link(app, here, docname, label, number_of(app.env, docname, claim)),
-        nodes.Text(f" {claim['title']}"),
+        *title_of(claim),
     ]
     return text
 

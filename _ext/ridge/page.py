@@ -69,24 +69,32 @@ CUTS = {
 }
 
 
-# Small style sheets that every page would ask for one by one; they travel as one file.
-SHEET = re.compile(
-    r'\s*<link rel="stylesheet" type="text/css" href="([^"]*_static/)([\w.-]+\.css)(?:\?[^"]*)?" />'
-)
+# Small files that every page would ask for one by one; those of a kind travel as one.
+SMALL = {
+    "css": r'\s*<link rel="stylesheet" type="text/css" href="([^"]*_static/)([\w.-]+\.css)(?:\?[^"]*)?" />',
+    "js": r'\s*<script src="([^"]*_static/)((?:documentation_options|doctools|sphinx_highlight|clipboard\.min|copybutton)\.js)[^"]*"></script>',
+}
+TAGS = {
+    "css": '\n<link rel="stylesheet" type="text/css" href="{}">',
+    "js": '\n<script src="{}"></script>',
+}
 
 
 def together(html, static):
-    """Return the page's text with its own links to small style sheets made one, and see that the one exists."""
-    sheets = SHEET.findall(html)
-    if not sheets:
-        return html
-    text = "".join(
-        (static / name).read_text(encoding="utf-8") + "\n" for _, name in sheets
-    )
-    name = f"together.{sha256(text.encode()).hexdigest()[:8]}.css"
-    (static / name).write_text(text, encoding="utf-8")
-    link = f'\n<link rel="stylesheet" type="text/css" href="{sheets[0][0]}{name}">'
-    return SHEET.sub("", html).replace("</head>", f"{link}\n</head>", 1)
+    """Return the page's text with its links to small files of a kind made one, and write that one."""
+    for kind, pattern in SMALL.items():
+        found = list(re.finditer(pattern, html))
+        if not found:
+            continue
+        text = "\n".join((static / m[2]).read_text(encoding="utf-8") for m in found)
+        name = f"together.{sha256(text.encode()).hexdigest()[:8]}.{kind}"
+        (static / name).write_text(text, encoding="utf-8")
+        # A style sheet overrides those before it, so the one stands last; a script is used by those after it: first.
+        start = found[-1 if kind == "css" else 0].start()
+        tag = TAGS[kind].format(found[0][1] + name)
+        html = html[:start] + tag + html[start:]
+        html = re.sub(pattern, "", html)
+    return html
 
 
 def cut(html, name, is_document):
@@ -224,4 +232,5 @@ def setup(app):
     app.add_js_file(None, body=FOCUSABLE)
     app.connect("config-inited", launch_buttons, priority=100)
     app.connect("html-page-context", only_what_is_used, priority=900)
-    app.connect("build-finished", lean)
+    # After the theme has written the colours of code for both modes.
+    app.connect("build-finished", lean, priority=900)
