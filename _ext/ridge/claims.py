@@ -1,6 +1,7 @@
 """Claims and their checks: the seal on a check cell, and the ledger of all claims.
 
-A claim is a sphinx-proof directive with a label; the code cells tagged `check` between it and the next claim are its checks.
+A claim is a sphinx-proof directive with a label; the code cells tagged `check` between it and the next claim
+are its checks, but for those in the solutions of exercises.
 """
 
 from docutils import nodes
@@ -42,6 +43,13 @@ def is_check(node):
     return isinstance(node, nodes.container) and "tag_check" in node.get("classes", [])
 
 
+def in_solution(node):
+    """Does this check stand in the solution of an exercise? Then it is the exercise's, and no claim's."""
+    while node is not None and type(node).__name__ != "solution_node":
+        node = node.parent
+    return node is not None
+
+
 def prepare(app):
     for name in ("ridge_claims", "ridge_pages"):
         if not hasattr(app.env, name):
@@ -69,6 +77,8 @@ def collect(app, doctree):
                     "checks": [],
                 }
             )
+        elif in_solution(node):
+            continue
         elif not claims:
             logger.warning("a check cell stands before the first claim", location=node)
         else:
@@ -202,20 +212,18 @@ def seal(app, doctree, docname):
             "ids"
         ] = []  # sphinx-proof gives every statement of a page the same id
     for cell in list(doctree.findall(is_check)):
-        if "claim" not in cell:
-            continue
-        found = find(app.env, cell["claim"])
         mark = nodes.paragraph(classes=["seal"])
         mark += nodes.inline("", "验", classes=["stamp"])
-        mark += [
-            nodes.Text(" passed in this build: "),
-            link(app, docname, docname, cell["claim"], number_of(app.env, *found)),
-        ]
-        if ledger_page:
-            mark += [
-                nodes.Text(" · "),
-                link(app, docname, ledger_page, f"ledger-{cell['claim']}", "ledger"),
-            ]
+        mark += nodes.Text(" passed in this build")
+        if "claim" in cell:
+            found = find(app.env, cell["claim"])
+            name = number_of(app.env, *found)
+            mark += nodes.Text(": ")
+            mark += link(app, docname, docname, cell["claim"], name)
+            if ledger_page:
+                row = f"ledger-{cell['claim']}"
+                mark += nodes.Text(" · ")
+                mark += link(app, docname, ledger_page, row, "ledger")
         cell += mark
     for place in list(doctree.findall(Ledger)):
         place.replace_self(_ledger(app, docname))
