@@ -129,10 +129,11 @@ def _mend_table(table):
     rows = table.attrib.pop("rowspacing", "").split()
     lines = table.attrib.pop("columnlines", "").split()
     for i, row in enumerate(table):
+        # A row of TeX has a strut in it; here the strut's share is added to the gap that KaTeX asks for.
+        gap_below = rows[min(i, len(rows) - 1)] if rows else "0em"
+        last = i == len(table) - 1
         below = (
-            f"padding-top:0;padding-bottom:{rows[min(i, len(rows) - 1)]}"
-            if rows and i < len(table) - 1
-            else "padding-top:0;padding-bottom:0"
+            f"padding-top:0;padding-bottom:{0 if last else f'calc({gap_below} + .3em)'}"
         )
         for j, cell in enumerate(row):
             align = aligns[min(j, len(aligns) - 1)] if aligns else "center"
