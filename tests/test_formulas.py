@@ -68,3 +68,8 @@ def test_a_sign_at_the_start_of_a_term_is_a_prefix():
 def test_a_mistyped_formula_says_so():
     with pytest.raises(ValueError, match="KaTeX parse error"):
         mathml(r"\frac{1}")
+
+
+def test_an_overline_is_a_line_over_the_letters():
+    text = mathml(r"\overline{nm}")
+    assert "border-top" in text and "mover" not in text and "‾" not in text

@@ -191,6 +191,12 @@ def mended(math):
             _mend_table(element)
         if tag in ("mrow", "mstyle", "mtd"):
             _mend_row(element)
+        elif tag == "mover" and element[1].text == "‾":
+            element.remove(
+                element[1]
+            )  # the face's stretched bar would strike the letters out: draw a line
+            element.tag = MROW
+            element.set("style", "border-top:.06em solid;padding-top:.12em")
         variant = element.attrib.get("mathvariant")
         if variant and not (variant == "normal" and tag == "mi"):
             del element.attrib["mathvariant"]

@@ -24,6 +24,7 @@ FACES = {
     "serif-italic": ("font_source_serif_pro", "files/SourceSerifPro-It.ttf"),
     "serif-bold": ("font_source_serif_pro", "files/SourceSerifPro-Semibold.ttf"),
 }
+FEATURES = ["kern", "liga", "mark", "mkmk"]
 ICONS = "_static/vendor/fontawesome/webfonts/fa-solid-900.woff2"
 TEXT = {chr(c) for c in range(0x20, 0x7F)} | set(
     "£§©«°±²³·»½×÷–—‘’“”…→←≤≥≠≈−∞äöüéèàçñßÄÖÜőşčćøåíóúáëïêâîôł"
@@ -204,14 +205,20 @@ def _prune_icons(out):
 
 
 def _subset(package, file, characters):
-    """Return the font with only these characters (and, for formulas, their stretchy forms) as woff2."""
+    """Return the font with only these characters (and, for formulas, their stretchy forms) as woff2.
+
+    The separate drawings for scripts (`ssty`) are left out: they would double the file for a nuance of weight.
+    """
     keep = Path(__file__).resolve().parents[2] / "_build" / "fonts"
     keep.mkdir(parents=True, exist_ok=True)
-    cached = keep / f"{sha256((file + characters).encode()).hexdigest()[:16]}.woff2"
+    cached = (
+        keep
+        / f"{sha256((file + characters + repr(FEATURES)).encode()).hexdigest()[:16]}.woff2"
+    )
     if not cached.exists():
         options = subset.Options(
             flavor="woff2",
-            layout_features=["kern", "liga", "ssty", "mark", "mkmk"],
+            layout_features=FEATURES,
             notdef_outline=True,
             hinting=False,
         )
