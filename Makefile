@@ -8,8 +8,17 @@ export OPENBLAS_NUM_THREADS = 1
 .PHONY: book test serve chapter audit format lock clean
 
 book: run                      ## execute what changed, build the site, say where it is
-	.venv/bin/jupyter-book build --quiet -W -n --keep-going .
+	@$(MAKE) --no-print-directory _build/html/.built
 	@echo "The book: $(CURDIR)/_build/html/index.html   (make serve shows it on this machine)"
+
+# A build that failed is taken away whole: Sphinx would not warn again of a page that it has already read.
+_build/html/.built: $(wildcard chapters/*.* data/*.* _static/*.* _build/executed/*.ipynb) _config.yml _toc.yml _build/frame
+	.venv/bin/jupyter-book build --quiet -W -n --keep-going . || { rm -rf _build/html _build/.doctrees; exit 1; }
+	@touch $@
+
+# Pages that another frame built are not mixed with those of this one.
+_build/frame: $(wildcard _ext/ridge/*.py) constraints.txt
+	@rm -rf _build/html _build/.doctrees && mkdir -p _build && touch $@
 
 test: book                     ## every chapter under nbmake, the site, and the tests that a notebook cannot hold
 	$(PY) -m pytest tests -n 2 --dist worksteal

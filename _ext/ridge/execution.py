@@ -10,16 +10,14 @@ nbmake runs a copy in .run/ (it overwrites what it runs, and refuses paths throu
 repository, so that imports and ../data work. A run that is killed leaves only that copy, which the next run replaces.
 """
 
-import ast
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
 import time
 from pathlib import Path
-
-import nbformat
 
 ROOT = Path(__file__).resolve().parents[2]
 CHAPTERS = ROOT / "chapters"
@@ -33,14 +31,14 @@ def code_cells(notebook):
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
+def _read(path):
+    """Return the JSON of a notebook; plain, since a book with nothing to run should find that out at once."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
 def _imported(source, folder):
     """Yield the modules in `folder` that Python source text imports, and those that they import."""
-    names = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            names |= {alias.name.split(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module.split(".")[0])
+    names = set(re.findall(r"^\s*(?:from|import)\s+(\w+)", source, re.MULTILINE))
     for path in sorted(folder / f"{name}.py" for name in names):
         if path.exists():
             yield path
@@ -49,19 +47,17 @@ def _imported(source, folder):
 
 def key(path):
     """Return the digest of all that can change the outputs of the notebook at `path`."""
-    notebook = nbformat.read(path, 4)
     cells = [
-        [cell.source, sorted(_RUN_TAGS & set(cell.metadata.get("tags", [])))]
-        for cell in code_cells(notebook)
+        [
+            "".join(cell["source"]),
+            sorted(_RUN_TAGS & set(cell["metadata"].get("tags", []))),
+        ]
+        for cell in _read(path)["cells"]
+        if cell["cell_type"] == "code"
     ]
     source = "\n".join(text for text, _ in cells)
-    try:
-        modules = sorted(set(_imported(source, path.parent)))
-    except SyntaxError:
-        modules = []  # the run will report it, with the cell
-    mentioned = source + "".join(
-        module.read_text(encoding="utf-8") for module in modules
-    )
+    modules = sorted(set(_imported(source, path.parent)))
+    mentioned = source + "".join(m.read_text(encoding="utf-8") for m in modules)
     data = path.parent.parent / "data"
     files = [
         f
@@ -75,15 +71,21 @@ def key(path):
     return digest.hexdigest()
 
 
+def _last_run(path):
+    """Return {"key", "seconds"} of the stored run of this chapter, in whatever state it was; {} when there is none."""
+    try:
+        return _read(STORE / path.name)["metadata"]["run"]
+    except (OSError, ValueError, KeyError):
+        return {}
+
+
 def stored(path):
     """Return the executed copy of the notebook at `path`, or None where it was not run in its present state."""
-    try:
-        executed = nbformat.read(STORE / path.name, 4)
-    except (OSError, ValueError, nbformat.reader.NotJSONError):
+    if _last_run(path).get("key") != key(path):
         return None
-    return (
-        executed if executed.metadata.get("run", {}).get("key") == key(path) else None
-    )
+    import nbformat
+
+    return nbformat.read(STORE / path.name, 4)
 
 
 def complaint(notebook):
@@ -113,6 +115,8 @@ class Harvest:
         if report.when != "call":
             return
         name = Path(report.nodeid.split("::")[0]).name
+        import nbformat
+
         seconds = time.perf_counter() - self.began[name]
         executed = nbformat.read(STAGE / "chapters" / name, 4)
         wrong = complaint(executed) or (
@@ -145,14 +149,6 @@ def _stage(paths):
         shutil.copy(path, STAGE / "chapters")
 
 
-def _last_seconds(path):
-    """Return how long the chapter took when last run, in any state; infinity when never."""
-    try:
-        return nbformat.read(STORE / path.name, 4).metadata["run"]["seconds"]
-    except (OSError, KeyError):
-        return float("inf")
-
-
 def run(paths):
     """Execute under nbmake those notebooks whose outputs are not in store; return the complaints."""
     import pytest
@@ -160,9 +156,9 @@ def run(paths):
     for path in paths:
         if not path.exists() or path.suffix != ".ipynb":
             raise SystemExit(f"no such chapter: {path}")
-    stale = sorted(
-        (p for p in paths if stored(p) is None), key=_last_seconds, reverse=True
-    )
+    stale = [p for p in paths if _last_run(p).get("key") != key(p)]
+    # The longest first, and before them those whose length is unknown.
+    stale.sort(key=lambda p: _last_run(p).get("seconds", float("inf")), reverse=True)
     print(
         f"chapters: {len(paths) - len(stale)} unchanged, {len(stale)} to run",
         flush=True,

@@ -6,46 +6,12 @@ from pathlib import Path
 import yaml
 from docutils import nodes
 from sphinx.util import logging
-from sphinx.util.docutils import SphinxDirective
 
 from .claims import find, link, number_of, title_of
 
 logger = logging.getLogger(__name__)
 DATA = Path(__file__).resolve().parents[2] / "data"
 FIELDS = ["zh", "probability", "information", "code", "linear algebra", "systems"]
-
-
-class Doors(nodes.General, nodes.Element):
-    """Stands where the twelve doors will be."""
-
-
-class Names(nodes.General, nodes.Element):
-    """Stands where the table of names will be."""
-
-
-class _Gathering(SphinxDirective):
-    node, file = None, None
-
-    def run(self):
-        self.env.ridge_pages.add(self.env.docname)
-        self.env.note_dependency(str(DATA / self.file))
-        return [self.node()]
-
-
-class Lectures(nodes.General, nodes.Element):
-    """Stands where the table of lectures will be."""
-
-
-class DoorsDirective(_Gathering):
-    node, file = Doors, "posts.yml"
-
-
-class NamesDirective(_Gathering):
-    node, file = Names, "names.yml"
-
-
-class LecturesDirective(_Gathering):
-    node, file = Lectures, "lectures.yml"
 
 
 def width(azimuth):
@@ -196,20 +162,33 @@ def _lectures(app, here):
     return _table(["lecture", "title", "example", "checked by"], cells, "lectures")
 
 
+# A page asks for one of these by an empty-handed `:::{div} doors`, which JupyterLab shows as it stands.
+GATHERED = {
+    "doors": (_doors, "posts.yml"),
+    "names": (_names, "names.yml"),
+    "lectures": (_lectures, "lectures.yml"),
+}
+
+
+def _places(doctree):
+    """Return (node, name) of each place of this page that is to be filled."""
+    containers = list(doctree.findall(nodes.container))
+    return [(c, name) for c in containers for name in GATHERED if name in c["classes"]]
+
+
+def note(app, doctree):
+    """Sphinx `doctree-read`: a page with such a place depends on its data, and on every other page."""
+    for _, name in _places(doctree):
+        app.env.ridge_pages.add(app.env.docname)
+        app.env.note_dependency(str(DATA / GATHERED[name][1]))
+
+
 def fill(app, doctree, docname):
-    for place in list(doctree.findall(Doors)):
-        place.replace_self(_doors(app, docname))
-    for place in list(doctree.findall(Names)):
-        place.replace_self(_names(app, docname))
-    for place in list(doctree.findall(Lectures)):
-        place.replace_self(_lectures(app, docname))
+    """Sphinx `doctree-resolved`: put what was gathered into its place."""
+    for place, name in _places(doctree):
+        place.replace_self(GATHERED[name][0](app, docname))
 
 
 def setup(app):
-    app.add_node(Doors)
-    app.add_node(Names)
-    app.add_node(Lectures)
-    app.add_directive("doors", DoorsDirective)
-    app.add_directive("names", NamesDirective)
-    app.add_directive("lectures", LecturesDirective)
+    app.connect("doctree-read", note)
     app.connect("doctree-resolved", fill, priority=90)
