@@ -1,0 +1,177 @@
+"""chapters/transformer-block.ipynb: random shapes against the library, more seeds for what was measured, and counts by brute force."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from chapter_code import chapter
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+quick = settings(max_examples=40, deadline=None)
+seeds = st.integers(0, 2**32 - 1)
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def c():
+    return chapter("transformer-block")
+
+
+def random_weights(module, seed):
+    torch.manual_seed(seed % 2**31)
+    with torch.no_grad():
+        for p in module.parameters():
+            p.copy_(torch.randn_like(p) * 0.4)
+    return {name: p.detach().numpy() for name, p in module.named_parameters()}
+
+
+@quick
+@given(
+    seed=seeds,
+    T=st.integers(1, 8),
+    heads=st.sampled_from([1, 2, 3, 6]),
+    d_ff=st.integers(1, 9),
+    norm_first=st.booleans(),
+    act=st.sampled_from(["relu", "gelu"]),
+)
+def test_encoder_layer_is_the_library_s(c, seed, T, heads, d_ff, norm_first, act):
+    rng = np.random.default_rng(seed)
+    theirs = nn.TransformerEncoderLayer(
+        12, heads, d_ff, 0.0, act, batch_first=True, norm_first=norm_first
+    ).double()
+    w = random_weights(theirs, seed)
+    X = rng.standard_normal((2, T, 12))
+    may = (rng.random((T, T)) < 0.5) | np.eye(T, dtype=bool)
+    ours = c.encoder_layer(X, w, heads, may, norm_first, getattr(c, act))
+    library = theirs(torch.tensor(X), src_mask=~torch.tensor(may)).detach()
+    np.testing.assert_allclose(ours, library, rtol=1e-10, atol=1e-10)
+
+
+@quick
+@given(
+    seed=seeds,
+    T=st.integers(1, 6),
+    S=st.integers(1, 6),
+    heads=st.sampled_from([1, 2, 3]),
+    norm_first=st.booleans(),
+)
+def test_decoder_layer_is_the_library_s(c, seed, T, S, heads, norm_first):
+    rng = np.random.default_rng(seed)
+    theirs = nn.TransformerDecoderLayer(
+        6, heads, 10, 0.0, batch_first=True, norm_first=norm_first
+    ).double()
+    w = random_weights(theirs, seed)
+    X, memory = rng.standard_normal((2, T, 6)), rng.standard_normal((2, S, 6))
+    read = rng.random((T, S)) < 0.6
+    read[:, 0] = True
+    ours = c.decoder_layer(X, memory, w, heads, np.tri(T) > 0, read, norm_first)
+    library = theirs(
+        torch.tensor(X),
+        torch.tensor(memory),
+        tgt_mask=~torch.tensor(np.tri(T) > 0),
+        memory_mask=~torch.tensor(read),
+    )
+    np.testing.assert_allclose(ours, library.detach(), rtol=1e-10, atol=1e-10)
+
+
+@quick
+@given(seed=seeds, T=st.integers(1, 6), S=st.integers(1, 6))
+def test_a_query_with_nothing_to_see_gets_zero(c, seed, T, S):
+    rng = np.random.default_rng(seed)
+    Q, K, V = (rng.standard_normal((n, 3)) for n in (T, S, S))
+    may = rng.random((T, S)) < 0.4
+    ours = c.attention(Q, K, V, may)
+    library = F.scaled_dot_product_attention(
+        *(torch.tensor(A)[None] for A in (Q, K, V)), torch.tensor(may)
+    )[0]
+    np.testing.assert_allclose(ours, library, atol=1e-12)
+    assert not ours[~may.any(axis=1)].any()
+
+
+@quick
+@given(seed=seeds, d=st.integers(2, 40), eps=st.sampled_from([1e-8, 1e-5, 0.3]))
+def test_norms_forward_and_backward(c, seed, d, eps):
+    rng = np.random.default_rng(seed)
+    x, grad = rng.standard_normal((2, 3, d)) * 2
+    gain, shift = rng.standard_normal((2, d))
+    X = torch.tensor(x, requires_grad=True)
+    out = F.layer_norm(X, (d,), torch.tensor(gain), torch.tensor(shift), eps)
+    np.testing.assert_allclose(
+        c.layer_norm(x, gain, shift, eps), out.detach(), atol=1e-9
+    )
+    np.testing.assert_allclose(
+        c.rms_norm(x, gain, eps),
+        F.rms_norm(X, (d,), torch.tensor(gain), eps).detach(),
+        atol=1e-9,
+    )
+    out.backward(torch.tensor(grad))
+    by_hand = c.layer_norm_backward(grad, x, gain, eps)
+    scale = 1 + abs(X.grad.numpy()).max()  # width 2 can be badly conditioned
+    np.testing.assert_allclose(by_hand, X.grad, atol=1e-6 * scale)
+
+
+@quick
+@given(seed=seeds, T=st.integers(1, 9), sharp=st.floats(0, 8))
+def test_averaging_never_spreads(c, seed, T, sharp):
+    rng = np.random.default_rng(seed)
+    A = np.exp(sharp * rng.standard_normal((T, T)))
+    A /= A.sum(axis=1, keepdims=True)
+    X = rng.standard_normal((T, 4))
+    factor = c.contraction(A)
+    assert -1e-12 <= factor <= 1
+    assert np.all(np.ptp(A @ X, axis=0) <= factor * np.ptp(X, axis=0) + 1e-12)
+
+
+def test_pre_and_post_norm_for_more_seeds(c):
+    for seed in range(10, 15):
+        last = {
+            (first, L): c.ffn_gradients(L, first, seed)
+            for first in (False, True)
+            for L in (4, 32)
+        }
+        pre = last[True, 32][-1] / last[True, 4][-1]
+        post = last[False, 32][-1] / last[False, 4][-1]
+        assert pre < 0.65 < post, (seed, pre, post)  # 1/√8 is 0.35
+        assert last[True, 32][-1] < last[True, 32][0]
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    N=st.integers(1, 3),
+    h=st.sampled_from([2, 4]),
+    d_head=st.integers(1, 8),
+    d_ff=st.integers(1, 50),
+)
+def test_count_is_what_the_library_allocates(c, N, h, d_head, d_ff):
+    sizes = {"d_model": h * d_head, "nhead": h, "dim_feedforward": d_ff}
+    library = c.allocated(**sizes, num_encoder_layers=N, num_decoder_layers=N)
+    assert library == c.count(N, h * d_head, d_ff, h, d_head, d_head)
+
+
+@quick
+@given(V=st.integers(1, 80_000), row=st.integers(0, 9))
+def test_intervals_hold_exactly_the_vocabularies_that_round_right(c, V, row):
+    millions, changes = list(c.TABLE_3.values())[row]
+    low, high = c.vocabulary_interval(millions, changes)
+    right = round(c.count(vocabulary=V, **changes) / 1e6) == millions
+    assert right == (low <= V <= high)
+
+
+@settings(max_examples=15, deadline=None)
+@given(T=st.integers(1, 20), h=st.sampled_from([1, 2]), d_ff=st.integers(1, 30))
+def test_flops_are_what_the_counter_sees(c, T, h, d_ff):
+    block = nn.TransformerEncoderLayer(8, h, d_ff, 0.0, batch_first=True)
+    there, back = c.measured(block, torch.randn(1, T, 8, requires_grad=True))
+    assert there == sum(c.block_flops(T, 8, d_ff)) and back == 2 * there
+
+
+def test_gpt2_family_sizes(c):
+    """The family as it is known: 124, 355, 774 and 1558 million."""
+    said = {(12, 768): 124, (24, 1024): 355, (36, 1280): 774, (48, 1600): 1558}
+    for (L, d), millions in said.items():
+        assert round(c.gpt2_parameters(L=L, d=d) / 1e6) == millions
+    assert math.isclose(c.gpt2_parameters(), 124.44e6, rel_tol=1e-4)

@@ -1,0 +1,164 @@
+"""chapters/transformer-position.ipynb: positions nobody chose, other bases, the edges, and the explorable's arithmetic."""
+
+import math
+import re
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from chapter_code import chapter
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+quick = settings(max_examples=60, deadline=None)
+seeds = st.integers(0, 2**32 - 1)
+even = st.integers(1, 12).map(lambda n: 2 * n)
+places = st.floats(-2000, 2000, allow_nan=False)
+
+
+@pytest.fixture(scope="module")
+def c():
+    return chapter("transformer-position")
+
+
+@quick
+@given(seed=seeds, T=st.integers(1, 9), S=st.integers(1, 9), d=st.integers(1, 6))
+def test_attention_equals_the_library_under_any_mask_and_bias(c, seed, T, S, d):
+    rng = np.random.default_rng(seed)
+    Q, K, V = (rng.standard_normal((2, n, d)) for n in (T, S, S))
+    may, bias = rng.random((2, T, S)) < 0.6, rng.standard_normal((2, T, S)) * 3
+    fee = torch.tensor(np.where(may, bias, -np.inf))
+    theirs = F.scaled_dot_product_attention(*map(torch.tensor, (Q, K, V)), fee)
+    ours = c.attention(Q, K, V, may, bias)
+    blind = ~may.any(-1)
+    assert not ours[blind].any()
+    np.testing.assert_allclose(ours[~blind], theirs.numpy()[~blind], atol=1e-12)
+
+
+@quick
+@given(seed=seeds, T=st.integers(1, 8), d=st.integers(1, 6))
+def test_a_layer_commutes_with_any_permutation(c, seed, T, d):
+    rng = np.random.default_rng(seed)
+    X, W, M = rng.standard_normal((T, d)), rng.standard_normal((3, d, d)), None
+    M = rng.random((T, T)) < 0.5
+    order = rng.permutation(T)
+    moved = c.self_attention(X[order], W, M[np.ix_(order, order)])
+    np.testing.assert_allclose(moved, c.self_attention(X, W, M)[order], atol=1e-10)
+
+
+@quick
+@given(d=even, p=places, k=places, j=places)
+def test_sinusoid_moves_by_one_matrix(c, d, p, k, j):
+    tolerance = 1e-11 * math.sqrt(d)  # angles up to 6,000 × ε
+    moved = c.step_matrix(k, d) @ c.sinusoid(p, d)
+    np.testing.assert_allclose(c.sinusoid(p + k, d), moved, atol=tolerance)
+    both = c.step_matrix(k, d) @ c.step_matrix(j, d)
+    np.testing.assert_allclose(both, c.step_matrix(k + j, d), atol=tolerance)
+
+
+@quick
+@given(seed=seeds, d=even, m=places, n=places, shift=places)
+def test_rope_sees_differences_only(c, seed, d, m, n, shift):
+    q, k = np.random.default_rng(seed).standard_normal((2, d))
+    score = [
+        c.rotate(q[None], [m + s])[0] @ c.rotate(k[None], [n + s])[0]
+        for s in (0, shift)
+    ]
+    assert abs(score[0] - score[1]) < 1e-10 * np.linalg.norm(q) * np.linalg.norm(k)
+
+
+@quick
+@given(seed=seeds, d=even, base=st.floats(2, 1e6), p=places)
+def test_rotation_keeps_lengths_and_undoes_itself(c, seed, d, base, p):
+    x = np.random.default_rng(seed).standard_normal((3, 1, d))
+    turned = c.rotate(x, [p], base)
+    np.testing.assert_allclose(
+        np.linalg.norm(turned, axis=-1), np.linalg.norm(x, axis=-1), rtol=1e-12
+    )
+    np.testing.assert_allclose(c.rotate(turned, [-p], base), x, atol=1e-11)
+
+
+@quick
+@given(seed=seeds, d=even, r=st.integers(0, 3000))
+def test_some_query_prefers_each_distance(c, seed, d, r):
+    k = np.random.default_rng(seed).standard_normal(d)
+    scores = c.scores_by_distance(c.prefers(k, r), k, np.arange(r + 50))
+    assert scores.max() <= k @ k * (1 + 1e-10)
+    assert math.isclose(scores[r], k @ k, rel_tol=1e-9)
+
+
+@quick
+@given(seed=seeds, T=st.integers(1, 30), power=st.integers(0, 5))
+def test_alibi_halves_after_each_half_life(c, seed, T, power):
+    h = 2**power
+    rng = np.random.default_rng(seed)
+    V = rng.standard_normal((h, T, 3))
+    same = np.zeros((h, T, 4))
+    out = c.attention(same, same, V, c.causal(T), c.alibi_bias(T, h))
+    life = math.log(2) / c.alibi_slopes(h)
+    ages = np.arange(T)[::-1]
+    weight = 2.0 ** (-ages / life[:, None])
+    last = (weight[..., None] * V).sum(1) / weight.sum(1)[:, None]
+    np.testing.assert_allclose(out[:, -1], last, atol=1e-12)
+
+
+def test_slopes_are_the_paper_s(c):
+    assert c.alibi_slopes(1).tolist() == [2**-8]
+    np.testing.assert_allclose(c.alibi_slopes(16)[:2], [2**-0.5, 0.5])
+    for bad in (0, -2, 3, 6, 12):
+        with pytest.raises(ValueError, match="power of two"):
+            c.alibi_slopes(bad)
+
+
+def test_frequencies_need_pairs(c):
+    for bad in (0, 1, 7, -4):
+        with pytest.raises(ValueError, match="pairs"):
+            c.frequencies(bad)
+    assert c.frequencies(2).tolist() == [1.0]
+
+
+@quick
+@given(seed=seeds, T=st.integers(1, 6), heads=st.integers(1, 4), half=st.integers(1, 5))
+def test_weights_convert_between_the_layouts(c, seed, T, heads, half):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((T, 7))
+    A, B = rng.standard_normal((2, 7, heads * 2 * half))
+    wanted = c.rope_scores(X, A, B, heads, c.rotate)
+    converted = (c.to_half_split(W, heads) for W in (A, B))
+    got = c.rope_scores(X, *converted, heads, c.rotate_half_split)
+    np.testing.assert_allclose(got, wanted, atol=1e-9)
+
+
+def test_float32_is_enough_and_bfloat16_is_not(c):
+    for seed in range(5):
+        q, k = np.random.default_rng(seed).standard_normal((2, 64))
+        starts = np.arange(300, 1500)
+        truth = c.scores_by_distance(q, k, np.array([3]))[0]
+        size = np.linalg.norm(q) * np.linalg.norm(k)
+        error = {
+            t: abs(c.score_in(q, k, 3, starts, t) - truth).max() / size
+            for t in (torch.float32, torch.bfloat16)
+        }
+        assert error[torch.float32] < 1e-3 < 1e-2 < error[torch.bfloat16]
+
+
+def test_the_clocks_show_the_score_of_their_hands(c):
+    def vector(hands):
+        return np.array(
+            [f(a) * length for length, a in hands for f in (math.cos, math.sin)]
+        )
+
+    q, k = vector(c.HANDS_Q), vector(c.HANDS_K)
+    seen = set()
+    for offset, key_at in ((0, 0), (3, 4), (3, 57), (20, 60)):
+        picture = c.draw_clocks(offset, key_at)
+        shown = float(re.search(r'data-say="score">score ([-+.\d]+)', picture)[1])
+        turned = [
+            c.rotate(v[None], [at], 100.0)[0]
+            for v, at in ((q, key_at + offset), (k, key_at))
+        ]
+        assert abs(shown - turned[0] @ turned[1]) < 6e-4
+        assert picture.count("<line") == 8
+        seen.add((offset, shown))
+    assert len(seen) == 3
