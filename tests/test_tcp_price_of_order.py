@@ -1,0 +1,126 @@
+"""chapters/tcp-price-of-order.ipynb: the law on parameters that nobody chose, counts against brute force, the explorable's script."""
+
+import itertools
+import math
+import re
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import quickjs
+from chapter_code import chapter
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+quick = settings(max_examples=60, deadline=None)
+rates = st.floats(0.0, 0.6)
+
+
+@pytest.fixture(scope="module")
+def c():
+    return chapter("tcp-price-of-order")
+
+
+@quick
+@given(
+    G=st.lists(st.integers(0, 3), min_size=1, max_size=60),
+    m=st.integers(1, 12),
+    S=st.integers(1, 7),
+)
+def test_a_packet_waits_for_the_slowest_before_it_in_its_stream(c, G, m, S):
+    delays = c.late(np.array(G), m, S)
+    for i, delay in enumerate(delays):
+        before = range(i % S, i + 1, S)
+        assert delay == max(j + m * G[j] for j in before) - i
+        assert delay >= m * G[i] >= 0
+
+
+@quick
+@given(p=rates, m=st.integers(1, 30), x=st.integers(-5, 200))
+def test_the_closed_form_is_the_product_of_the_definition(c, p, m, x):
+    direct = c.delay_cdf_direct(x, p, m, reach=80) if x >= 0 else 0
+    assert math.isclose(c.delay_cdf(x, p, m), direct, rel_tol=1e-9, abs_tol=1e-12)
+    assert 0 <= c.delay_cdf(x - 1, p, m) <= c.delay_cdf(x, p, m) <= 1
+
+
+@quick
+@given(p=st.floats(0.001, 0.2), per_stream=st.integers(1, 8), S=st.integers(1, 6))
+def test_streams_are_the_same_game_with_another_clock(c, p, per_stream, S):
+    m = per_stream * S
+    ours = c.mean_delay_streams(p, m, S)
+    assert math.isclose(ours, S * c.mean_delay(p, per_stream), rel_tol=1e-6)
+    assert ours >= m * p / (1 - p) - 1e-6, "nobody is earlier than its own repair"
+    assert ours <= c.mean_delay_streams(p, m, 1) + 1e-6
+
+
+@quick
+@given(lam=st.floats(1e-4, 30))
+def test_the_limit_lies_between_the_shortcuts(c, lam):
+    assert 0 < c.limit(lam) < min(1, lam / 2 + 1e-12)
+
+
+@quick
+@given(n=st.integers(1, 40), data=st.data())
+def test_the_law_of_ranges_sums_to_one_and_is_symmetric_in_its_way(c, n, data):
+    k = data.draw(st.integers(1, n))
+    law = [c.p_ranges(r, k, n) for r in range(n + 2)]
+    assert sum(law) == 1
+    assert sum(r * p for r, p in enumerate(law)) == Fraction(k * (n - k + 1), n)
+
+
+@quick
+@given(st.permutations(range(9)))
+def test_records_release_what_a_receiver_releases(c, arrival):
+    sizes = c.bursts(arrival)
+    assert sizes == c.delivered_by(arrival) and sum(sizes) == len(arrival)
+    assert sum(c.cycles(arrival)) == len(arrival)
+    rows = c.history(np.argsort(arrival).tolist())
+    for step in range(1, 10):
+        taken = {i for i in range(9) if arrival[i] < step}
+        assert rows[step - 1][0] == c.ranges(taken)
+        assert rows[step - 1][1] == len(taken) - c.prefix(taken)
+
+
+@quick
+@given(st.lists(st.integers(0, 99), unique=True, max_size=40))
+def test_both_lists_are_sorted_and_halving_never_looks_at_more(c, offsets):
+    walked, steps = c.steps_walking(offsets)
+    halved, fewer = c.steps_halving(offsets)
+    assert walked == halved == sorted(offsets)
+    n = len(offsets)
+    assert steps <= n * (n + 1) // 2 and fewer <= n * math.ceil(math.log2(n + 1))
+
+
+def test_losses_follow_their_rate_and_bad_rates_are_refused(c):
+    assert not c.losses(0, 1000, np.random.default_rng(1)).any()
+    for bad in (-0.1, 1, 1.5, math.nan):
+        with pytest.raises(ValueError, match="loss rate"):
+            c.losses(bad, 10, np.random.default_rng(1))
+    for k in (0, -1, 6):
+        with pytest.raises(ValueError, match="from 1 to n"):
+            c.p_ranges(1, k, 5)
+
+
+@pytest.mark.parametrize("loss, m, S", [(10, 100, 1), (50, 40, 3), (1, 300, 32)])
+def test_the_explorable_computes_the_same_law(c, loss, m, S):
+    """Its script runs in a JavaScript engine, with the page replaced by a notepad."""
+    engine = quickjs.Context()
+    engine.eval(f"const v = {{loss: {loss}, m: {m}, s: {S}}}, said = {{}};")
+    engine.eval("const say = (name, text) => { said[name] = text; };")
+    engine.eval("const $ = s => ({setAttribute: (a, text) => { said.path = text; }});")
+    engine.eval(f"(() => {{ {c.SCRIPT} }})()")
+    frame = c.draw_law(loss / 1000, m, S)
+    for name in ("none", "mean", "held", "short"):
+        drawn = re.search(rf'data-say="{name}">([^<]*)<', frame)[1]
+        assert abs(float(engine.eval(f"said.{name}")) - float(drawn)) < 0.002
+    path = engine.eval("said.path")
+    drawn = re.search(r'class="law" d="([^"]*)"', frame)[1]
+    mine, theirs = (list(map(float, re.findall(r"[\d.]+", p))) for p in (path, drawn))
+    assert len(mine) == len(theirs) and np.abs(np.subtract(mine, theirs)).max() < 0.11
+
+
+def test_every_subset_of_six_by_hand(c):
+    for k in range(1, 7):
+        for s in itertools.combinations(range(6), k):
+            gaps = sum(b - a > 1 for a, b in itertools.pairwise(s))
+            assert c.ranges(set(s)) == gaps + 1
