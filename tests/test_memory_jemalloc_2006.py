@@ -1,0 +1,194 @@
+"""chapters/memory-jemalloc-2006.ipynb: the built arena under any traffic, the classes, and what is refused."""
+
+import copy
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from chapter_code import CHAPTERS, chapter
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
+
+C = chapter("memory-jemalloc-2006")
+requests = st.one_of(
+    st.integers(0, 2048),
+    st.integers(2049, 70_000),
+    st.sampled_from([512, 513, 1024, 2048, 2049, 2**20, 2**20 + 1, 5 * 2**20]),
+)
+
+
+def books(arena):
+    """Return a comparable copy of all that a refused call must leave as it was."""
+    runs = {id(r): r for r in arena.page_map.values() if isinstance(r, C.Run)}
+    return (
+        copy.deepcopy(vars(arena.chunks)),
+        sorted((r.page, r.free, r.left, r.state) for r in runs.values()),
+        sorted((p, r) for p, r in arena.page_map.items() if isinstance(r, int)),
+        dict(arena.huge),
+        [b.made for b in arena.bins],
+    )
+
+
+class AnArena(RuleBasedStateMachine):
+    @initialize(newborn=st.sampled_from([C.QINIT, C.Q0]))
+    def begin(self, newborn):
+        self.arena, self.promised = C.Arena(newborn), {}
+
+    @rule(n=requests, times=st.sampled_from([1, 1, 1, 40]))
+    def malloc(self, n, times):
+        for _ in range(times if n <= 2048 else 1):
+            address = self.arena.malloc(n)
+            assert address not in self.promised
+            self.promised[address] = max(n, 1)
+
+    @precondition(lambda self: self.promised)
+    @rule(data=st.data(), times=st.sampled_from([1, 1, 30]))
+    def free(self, data, times):
+        for address in data.draw(st.permutations(sorted(self.promised)))[:times]:
+            del self.promised[address]
+            self.arena.free(address)
+
+    @rule(wrong=st.integers(-10, 3 * 2**21), near=st.booleans())
+    def free_what_is_not_there(self, wrong, near):
+        if near and self.promised:
+            wrong = max(self.promised) + 1
+        if wrong not in self.promised:
+            before = books(self.arena)
+            with pytest.raises(ValueError, match="free"):
+                self.arena.free(wrong)
+            assert books(self.arena) == before
+
+    @rule(n=st.sampled_from([-1, 1.0, None, "8"]))
+    def malloc_nonsense(self, n):
+        with pytest.raises(ValueError, match="number of bytes"):
+            self.arena.malloc(n)
+
+    @invariant()
+    def contract(self):
+        C.inspect(self.arena, self.promised)
+        chunks = self.arena.chunks
+        used = [u for u in chunks.pages_of.values() if u is not None]
+        assert sum(used) == chunks.pages <= chunks.most_pages
+        assert all(u > 0 for u in used), "an empty chunk goes back"
+        assert len(chunks.pages_of) <= chunks.most <= chunks.made
+
+    def teardown(self):
+        if hasattr(self, "promised"):
+            for address in self.promised:
+                self.arena.free(address)
+            C.inspect(self.arena, {})
+            kept = [b for b in self.arena.bins if b.current]
+            assert all(b.current.state == C.QINIT for b in kept)
+
+
+AnArena.TestCase.settings = settings(
+    max_examples=25, stateful_step_count=20, deadline=None
+)
+TestAnArena = AnArena.TestCase
+
+
+@pytest.mark.parametrize("size", C.SMALL)
+def test_regions_fill_from_the_front_and_stay_inside(size):
+    arena = C.Arena()
+    run_end = None
+    addresses = [arena.malloc(size) for _ in range(arena.bins[C.BIN_OF[size]].nregs)]
+    run = arena.page_map[addresses[0] // C.PAGE]
+    run_end = run.page * C.PAGE + C.run_bytes(size)
+    assert addresses == sorted(addresses) and np.ptp(np.diff(addresses) - size) == 0
+    assert addresses[0] - run.page * C.PAGE >= C.HEADER
+    assert addresses[-1] + size == run_end and run.state == C.Q100
+    assert arena.bins[C.BIN_OF[size]].current is None
+    hole = addresses[len(addresses) // 2]
+    arena.free(hole)
+    assert arena.malloc(size) == hole, "the hole is found before a new run is made"
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(1, 2**23))
+def test_classes_hold_what_was_asked(n):
+    granted = C.class_2006(n)
+    assert granted >= n and C.class_2006(granted) == granted
+    assert granted < 2 * n or n < 2 or 2048 < n <= 4096 or n > 2**20
+    assert C.glibc_chunk(n) >= n + 8 and C.glibc_chunk(n) % 16 == 0
+
+
+@pytest.mark.parametrize("m", [1, 2, 4, 8])
+def test_linear_classes(m):
+    classes = C.doubling_classes(m, 2**16)
+    steps = np.diff(classes)
+    assert classes[-1] >= 2**16 and (steps > 0).all()
+    for k in range(9, 16):
+        inside = [c for c in classes if 2**k < c <= 2 ** (k + 1)]
+        assert len(inside) == m and inside[-1] == 2 ** (k + 1)
+    assert math.isclose(
+        float(C.mean_waste(m)),
+        1 - sum(1 / (m + j) for j in range(1, m + 1)) / math.log(2),
+    )
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 9), st.integers(1, 9))
+def test_hashed_loads(threads, arenas):
+    chances = [C.at_most(c, threads, arenas) for c in range(threads + 1)]
+    assert chances[-1] == 1 and all(
+        a <= b for a, b in zip(chances, chances[1:], strict=False)
+    )
+    assert chances[0] == 0
+    assert C.fullest(threads, 1) == threads and C.fullest(1, arenas) == 1
+    distinct = Fraction(math.perm(arenas, threads), arenas**threads)
+    assert chances[1] == distinct
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.data())
+def test_a_portrait_counts_every_live_byte(data):
+    events, live, clock = [], [], 0
+    for _ in range(data.draw(st.integers(1, 60))):
+        if live and data.draw(st.booleans()):
+            born = live.pop(data.draw(st.integers(0, len(live) - 1)))
+            events.append(born - clock)
+        else:
+            events.append(data.draw(st.integers(1, 5000)))
+            live.append(clock)
+            clock += 1
+    events = np.array(events)
+    addresses = C.replay(C.Arena(), events)
+    top = 2**21
+    columns = len(events)
+    image = C.portrait(events, addresses, columns, 64, top)
+    sizes = events[events >= 0]
+    if max(addresses) + 5000 < top:
+        held = C.live_after(events, sizes)
+        np.testing.assert_allclose(image.sum(axis=0) * top / 64, held, atol=1e-6)
+
+
+@pytest.mark.parametrize("program", C.PROGRAMS)
+def test_traces_are_whole(program, monkeypatch):
+    monkeypatch.chdir(CHAPTERS)
+    events = C.load_trace(program)
+    born, died, sizes = C.lives(events)
+    assert (born < died).all() and len(sizes) == (events >= 0).sum()
+    gone = died[died < len(events)]
+    assert len(set(gone.tolist())) == len(gone) == (events < 0).sum()
+
+
+def test_jemalloc_is_there_or_missed_with_a_reason(monkeypatch):
+    path, reason = C.find_jemalloc()
+    assert (path is None) == bool(reason)
+    monkeypatch.setattr(C.importlib.util, "find_spec", lambda name: None)
+    path, reason = C.find_jemalloc()
+    assert path is None and "Ray" in reason
+
+
+def test_steps_per_doubling_are_powers_of_two():
+    for m in (0, 3, -2, 12):
+        with pytest.raises(ValueError, match="power of two"):
+            C.doubling_classes(m, 100)

@@ -1,0 +1,114 @@
+"""The driver of real heaps, and the page on a machine that has none of them."""
+
+import json
+import os
+import sys
+
+import nbformat
+import pytest
+from chapter_code import CHAPTERS, chapter
+from hypothesis import given
+from hypothesis import strategies as st
+
+sys.path.insert(0, str(CHAPTERS))
+import memory_driver
+
+real = chapter("memory-the-real-thing")
+everywhere = pytest.mark.skipif(
+    not memory_driver.libraries() and not os.environ.get("CI"),
+    reason="no glibc on this machine",
+)
+
+
+def under_a_pin(heap, trim):
+    blocks = [heap.malloc(32 * 1024 - 16) for _ in range(100)]
+    kept = heap.malloc(64)
+    for number in blocks:
+        heap.free(number)
+    if trim:
+        heap.c.malloc_trim(0)
+    heap.note("left", [kept] == list(heap.objects(64)))
+    heap.note("pages", heap.pages())
+
+
+@everywhere
+@pytest.mark.parametrize("trim", [False, True])
+def test_pages_without_a_live_object_are_retained_until_a_trim(trim):
+    noted = memory_driver.measure(under_a_pin, trim=trim)
+    pages = real.count_pages(noted["pages"])
+    assert noted["left"] and pages["live"] == 1
+    few, many = sorted([pages["retained"], pages["returned"]])
+    assert few <= 3 and many >= 795
+    assert (pages["returned"] > 700) == trim
+
+
+def far_apart(heap):
+    heap.malloc(64)
+    heap.malloc(1 << 22)  # mapped on its own, far from the heap
+    heap.pages()
+
+
+@everywhere
+def test_addresses_too_far_apart_for_a_map_are_an_error():
+    with pytest.raises(RuntimeError, match="addresses span"):
+        memory_driver.measure(far_apart)
+
+
+def broken(heap):
+    raise OSError("no heap today")
+
+
+@everywhere
+def test_a_failing_workload_says_so_in_its_own_words():
+    with pytest.raises(RuntimeError, match="broken under glibc: (.|\n)*no heap today"):
+        memory_driver.measure(broken)
+
+
+def test_an_allocator_that_is_nowhere_is_an_error():
+    with pytest.raises(ValueError, match="no hoard here, and nothing recorded"):
+        memory_driver.measure(broken, "hoard")
+
+
+def test_without_glibc_the_page_shows_what_was_recorded(monkeypatch, capsys):
+    """Every figure of the chapter is in the record, and its checks hold for the record."""
+    monkeypatch.setattr(memory_driver, "libraries", dict)
+    monkeypatch.chdir(CHAPTERS)
+    monkeypatch.setattr(
+        memory_driver.subprocess, "run", lambda *a, **k: pytest.fail("a child started")
+    )
+    monkeypatch.setattr("matplotlib.pyplot.show", lambda: None)
+    notebook = nbformat.read(CHAPTERS / "memory-the-real-thing.ipynb", 4)
+    names = {"__name__": "page"}
+    for cell in notebook.cells:
+        if cell.cell_type == "code" and "hide-input" not in cell.metadata.get(
+            "tags", []
+        ):
+            exec(compile(cell.source, cell.id, "exec"), names)
+    assert "the figures are those recorded" in capsys.readouterr().out
+
+
+def test_the_record_holds_nothing_else():
+    recorded = json.loads(memory_driver.RECORD.read_text(encoding="utf-8"))
+    assert all(key.split()[1] in ("glibc", "jemalloc") for key in recorded)
+
+
+@given(st.floats(0, 100), st.floats(0, 100), st.floats(0, 100), st.floats(0, 100))
+def test_the_tree_has_an_answer_for_everything(end, trimmed, one, other):
+    verdict = real.diagnose(100, end, trimmed, one, other, 1)
+    if end < 20:
+        assert verdict == "nothing is held"
+    elif trimmed < end / 2:
+        assert verdict in ("arenas × threads", "retention")
+    else:
+        assert "fragmentation" in verdict or "survivors" in verdict
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["live", "retained", "returned"]), st.integers(1, 99))
+    )
+)
+def test_pages_are_counted(runs):
+    total = real.count_pages(runs)
+    assert sum(total.values()) == sum(run for _, run in runs)
+    assert total["live"] == sum(run for state, run in runs if state == "live")

@@ -1,0 +1,197 @@
+"""chapters/memory-what-an-allocator-does.ipynb: heaps under any traffic, against the slow table and the contract; what is refused."""
+
+import copy
+
+import numpy as np
+import pytest
+from chapter_code import CHAPTERS, chapter
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
+
+C = chapter("memory-what-an-allocator-does")
+POLICIES = ["best fit", "first fit", "next fit", "newest first"]
+calls = st.lists(st.tuples(st.booleans(), st.integers(1, 40)), max_size=120)
+
+
+class TwoHeaps(RuleBasedStateMachine):
+    """The slow table and the fast heap, side by side, with a third party's list of promises."""
+
+    @initialize(policy=st.sampled_from(POLICIES))
+    def begin(self, policy):
+        self.slow, self.fast, self.promised = C.Table(policy), C.Heap(policy), {}
+
+    @rule(n=st.one_of(st.integers(1, 9), st.integers(1, 300)))
+    def malloc(self, n):
+        address = self.slow.malloc(n)
+        assert self.fast.malloc(n) == address and address not in self.promised
+        self.promised[address] = n
+
+    @precondition(lambda self: self.promised)
+    @rule(data=st.data())
+    def free(self, data):
+        address = data.draw(st.sampled_from(sorted(self.promised)))
+        del self.promised[address]
+        self.slow.free(address)
+        self.fast.free(address)
+
+    @rule(wrong=st.one_of(st.integers(-5, 400), st.none(), st.floats(0, 50)))
+    def free_what_is_not_there(self, wrong):
+        if wrong not in self.promised:
+            for heap in (self.slow, self.fast):
+                before = copy.deepcopy(vars(heap))
+                with pytest.raises(ValueError, match="no live block"):
+                    heap.free(wrong)
+                assert {k: v for k, v in vars(heap).items() if k != "order"} == {
+                    k: v for k, v in before.items() if k != "order"
+                }
+
+    @rule(n=st.sampled_from([0, -1, 1.5, "1", None]))
+    def malloc_nonsense(self, n):
+        for heap in (self.slow, self.fast):
+            with pytest.raises(ValueError, match="whole number"):
+                heap.malloc(n)
+
+    @invariant()
+    def contract(self):
+        C.inspect(self.slow, self.promised)
+        C.inspect(self.fast, self.promised)
+        assert self.slow.high == self.fast.high
+        assert len(self.fast.key_of) == len(self.fast.size_at) == len(self.slow.vacant)
+        assert sum(map(len, self.fast.buckets)) == len(self.slow.vacant)
+
+
+TwoHeaps.TestCase.settings = settings(
+    max_examples=40, stateful_step_count=50, deadline=None
+)
+TestTwoHeaps = TwoHeaps.TestCase
+
+
+@settings(max_examples=60, deadline=None)
+@given(calls)
+def test_the_buddy_system_tiles_and_joins(traffic):
+    heap, promised = C.Buddy(), []
+    for is_free, n in traffic:
+        if is_free and promised:
+            heap.free(promised.pop(n % len(promised)))
+        else:
+            promised.append(heap.malloc(n))
+        live = {a: 2**k for a, k in heap.used.items()}
+        tiles = sorted([*live.items(), *heap.holes()])
+        assert [a for a, _ in tiles] == [0, *np.cumsum([n for _, n in tiles])][:-1]
+        assert sum(n for _, n in tiles) == heap.top <= heap.high
+        assert all(a % n == 0 for a, n in tiles), "blocks are aligned to their size"
+        holes = set(heap.holes())
+        assert not any((a ^ n, n) in holes for a, n in holes), "buddies join"
+        assert not any(a + n == heap.top for a, n in holes)
+        for wrong in (heap.top, -1, *[a for a, _ in holes][:2]):
+            with pytest.raises(ValueError):
+                heap.free(wrong)
+    for address in promised:
+        heap.free(address)
+    assert heap.top == 0 and not heap.holes()
+
+
+class Scattered:
+    """Puts blocks wherever a list of whims says, and still breaks no promise."""
+
+    def __init__(self, whims):
+        self.used, self.high, self.whims, self.turn = {}, 0, whims, 0
+
+    def malloc(self, n):
+        self.turn += 1
+        address = self.whims[self.turn % len(self.whims)]
+        for a, size in sorted(self.used.items()):
+            if a < address + n and address < a + size:
+                address = a + size
+        self.used[address] = n
+        self.high = max(self.high, address + n)
+        return address
+
+    def free(self, address):
+        del self.used[address]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.integers(0, 200), min_size=1, max_size=30),
+    st.integers(0, 4),
+    st.integers(1, 4),
+)
+def test_no_allocator_escapes_robson(whims, rounds, times):
+    limit, heap = times * 2**rounds, Scattered(whims)
+    held, rests = C.adversary(heap, limit, rounds)
+    assert held == heap.used and sum(held.values()) <= limit
+    assert sum(held.values()) == limit - (rests[-1] if rests else 0)
+    assert heap.high >= C.robson_bound(limit, rounds, rests)
+
+
+@settings(max_examples=50, deadline=None)
+@given(calls, st.sampled_from(POLICIES))
+def test_the_ceiling_holds(traffic, policy):
+    heap, held, most, largest = C.Heap(policy), {}, 0, 1
+    for is_free, n in traffic:
+        if is_free and held:
+            address = sorted(held)[n % len(held)]
+            heap.free(address)
+            del held[address]
+        else:
+            held[heap.malloc(n)] = n
+        most, largest = max(most, sum(held.values())), max(largest, n)
+        assert heap.high <= most * largest
+    if largest == 1:
+        assert heap.high == most
+
+
+def test_the_exhaustive_search_and_the_heap_agree():
+    """A walk of the real heap stays among the layouts that the search has seen."""
+    rng = np.random.default_rng(4)
+    for policy in ("first fit", "best fit"):
+        worst = C.worst_case(policy, 6, 3)
+        for _ in range(30):
+            heap, held = C.Heap(policy), {}
+            for _ in range(60):
+                n = int(rng.integers(1, 4))
+                layout = tuple(sorted(held.items()))
+                if sum(held.values()) + n <= 6:
+                    expected = C.place(policy, layout, n)
+                    held[heap.malloc(n)] = n
+                    assert expected in held
+                else:
+                    address = sorted(held)[int(rng.integers(len(held)))]
+                    heap.free(address)
+                    del held[address]
+            assert heap.high <= worst
+
+
+@pytest.mark.parametrize("program", ["gcc", "sqlite", "json", "perl", "git"])
+def test_traces_are_whole(program, monkeypatch):
+    monkeypatch.chdir(CHAPTERS)
+    events, asked, command = C.load_trace(program)
+    frees = -events[events <= 0]
+    assert command and len(asked) == (events > 0).sum()
+    assert len(set(frees.tolist())) == len(frees), "nothing is freed twice"
+    born = np.flatnonzero(events > 0)
+    assert (born[frees] < np.flatnonzero(events <= 0)).all(), "nor before its birth"
+    assert ((events[events > 0] * 16 >= asked) & (events[events > 0] >= 1)).all()
+    assert (C.live_after(events, asked) >= 0).all()
+
+
+def test_points_are_covered():
+    for step in (1, 2, 8):
+        for shift in range(step):
+            for a in range(20):
+                for n in range(1, 9):
+                    truth = any((x - shift) % step == 0 for x in range(a, a + n))
+                    assert C.covers(a, n, step, shift) == truth
+
+
+def test_an_unknown_policy_is_refused():
+    with pytest.raises(ValueError, match="worst fit"):
+        C.Heap("worst fit")

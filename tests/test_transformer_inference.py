@@ -1,0 +1,190 @@
+"""chapters/transformer-inference.ipynb: cache, shared keys and blocked attention on shapes that nobody chose."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from chapter_code import chapter
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+torch.set_num_threads(1)
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+@pytest.fixture(scope="module")
+def c():
+    return chapter("transformer-inference")
+
+
+@st.composite
+def models(draw):
+    """Random sizes (vocab, d, n_heads, n_kv, n_layers), a text and a seed."""
+    n_kv = draw(st.integers(1, 3))
+    n_heads = n_kv * draw(st.integers(1, 3))
+    d_head = draw(st.sampled_from([2, 4, 10]))
+    sizes = draw(st.integers(2, 9)), n_heads * d_head, n_heads, n_kv
+    tokens = draw(st.lists(st.integers(0, sizes[0] - 1), min_size=1, max_size=20))
+    return (*sizes, draw(st.integers(1, 3))), tokens, draw(SEEDS)
+
+
+def decoder(c, s, seed):
+    torch.manual_seed(seed)
+    model = c.Decoder(s).double()
+    for p in model.parameters():
+        nn.init.normal_(p, std=0.3)
+    return model
+
+
+@given(models(), st.data())
+@settings(max_examples=60, deadline=None)
+def test_cache_full_pass_and_torch_agree_however_the_text_is_cut(c, sizes, data):
+    sizes, tokens, seed = sizes
+    s = c.Shape(*sizes)
+    model = decoder(c, s, seed)
+    w = c.weights(model)
+    once = c.forward(w, s, tokens)
+    theirs = model(torch.tensor([tokens]))[0].detach().numpy()
+    np.testing.assert_allclose(once, theirs, rtol=0, atol=1e-10)
+    inner = st.lists(st.integers(1, len(tokens)), max_size=5)
+    cuts = sorted({*data.draw(inner), len(tokens)})
+    cache, start, out = c.KVCache(s, len(tokens) + 3), 0, []
+    for end in cuts:
+        out.append(c.forward(w, s, tokens[start:end], cache))
+        assert cache.length == end
+        start = end
+    np.testing.assert_allclose(np.concatenate(out), once, rtol=0, atol=1e-10)
+    assert cache.log.nbytes == c.cache_bytes(
+        s.n_layers, s.n_kv, s.d_head, len(tokens) + 3, 8
+    )
+
+
+@given(models(), st.integers(0, 5))
+@settings(max_examples=30, deadline=None)
+def test_work_is_counted_as_the_formula_says(c, sizes, before):
+    (sizes, tokens, seed) = sizes
+    s = c.Shape(*sizes)
+    w = c.weights(decoder(c, s, seed))
+    cache = c.KVCache(s, before + len(tokens))
+    if before:
+        c.forward(w, s, [0] * before, cache)
+    spent = c.counted(lambda: c.forward(w, s, tokens, cache))
+    assert spent == c.read_flops(s, len(tokens), before)
+
+
+@given(models(), st.integers(1, 12))
+@settings(max_examples=20, deadline=None)
+def test_writing_is_the_same_with_and_without_a_cache(c, sizes, n):
+    sizes, tokens, seed = sizes
+    s = c.Shape(*sizes)
+    w = c.weights(decoder(c, s, seed))
+    texts = [
+        c.write(w, s, tokens, n, np.random.default_rng(seed), 0.8, cached)
+        for cached in (True, False)
+    ]
+    assert texts[0] == texts[1] and texts[0][: len(tokens)] == tokens
+    assert len(texts[0]) == len(tokens) + n
+
+
+@given(SEEDS, st.integers(1, 3), st.integers(1, 3), st.integers(1, 12), st.data())
+@settings(max_examples=80, deadline=None)
+def test_grouped_and_blocked_attention_equal_torch(c, seed, n_kv, group, T, data):
+    rng = np.random.default_rng(seed)
+    Q = rng.normal(size=(n_kv * group, T, 4)) * 10 ** rng.uniform(-2, 1.5)
+    K, V = rng.normal(size=(2, n_kv, T, 4))
+    Q4, K4, V4 = (torch.tensor(a[None]) for a in (Q, K, V))
+    theirs = F.scaled_dot_product_attention(
+        Q4, K4, V4, is_causal=True, enable_gqa=True
+    )[0].numpy()
+    np.testing.assert_allclose(c.attend(Q, K, V, 0), theirs, rtol=0, atol=1e-12)
+    block = data.draw(st.integers(1, T + 2))
+    K, V = np.repeat(K, group, 0), np.repeat(V, group, 0)
+    ours = c.blocked_attention(Q, K, V, block)
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-12)
+
+
+@given(SEEDS, st.integers(1, 8), st.integers(1, 10))
+@settings(max_examples=40, deadline=None)
+def test_reach_is_a_band_mask(c, seed, T, reach):
+    Q, K, V = np.random.default_rng(seed).normal(size=(3, 2, T, 6))
+    age = np.arange(T)[:, None] - np.arange(T)
+    band = torch.tensor((age >= 0) & (age < reach))
+    four = (torch.tensor(a) for a in (Q, K, V))
+    theirs = F.scaled_dot_product_attention(*four, attn_mask=band).numpy()
+    np.testing.assert_allclose(c.attend(Q, K, V, 0, reach=reach), theirs, atol=1e-12)
+
+
+@given(SEEDS, st.lists(st.integers(0, 4), max_size=8), st.floats(-3, 3))
+@settings(max_examples=80, deadline=None)
+def test_states_merge_to_softmax_whatever_the_pieces(c, seed, sizes, scale):
+    rng = np.random.default_rng(seed)
+    n = sum(sizes)
+    scores, V = rng.normal(size=(3, n)) * 10**scale, rng.normal(size=(n, 5))
+    scores[rng.random(scores.shape) < 0.3] = -np.inf
+    state, start = c.EMPTY, 0
+    for size in sizes:
+        piece = slice(start, start + size)
+        state = c.merge(state, c.partial(scores[:, piece], V[piece]))
+        start += size
+    for row, got in zip(scores, np.broadcast_to(c.finish(state), (3, 5)), strict=True):
+        if np.all(row == -np.inf):
+            assert np.all(got == 0), "nothing to see: a zero row"
+        else:
+            p = torch.softmax(torch.tensor(row), 0).numpy()
+            np.testing.assert_allclose(got, p @ V, rtol=0, atol=1e-12)
+    tree, _ = c.fold([c.partial(scores, V), c.EMPTY])
+    np.testing.assert_allclose(c.finish(tree), c.finish(state), rtol=0, atol=1e-12)
+
+
+@given(st.text("abc", min_size=1, max_size=60), st.text("abcd", max_size=4))
+@settings(max_examples=60, deadline=None)
+def test_counting_gives_distributions(c, text, past):
+    grams = c.count_grams(text, 3)
+    q = [c.witten_bell(grams, past, letter, 4) for letter in "abcd"]
+    assert math.isclose(sum(q), 1, rel_tol=1e-12) and min(q) > 0
+    assert grams[""].total() == len(text)
+
+
+@given(st.lists(st.text("ab", max_size=12), max_size=8))
+@settings(max_examples=60, deadline=None)
+def test_fresh_paragraphs_share_no_piece(c, paragraphs):
+    kept = c.fresh(paragraphs, k=4)
+    pieces = [{p[i : i + 4] for i in range(max(1, len(p) - 3))} for p in kept]
+    for i, some in enumerate(pieces):
+        assert not any(some & others for others in pieces[:i])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_short_training_leaves_the_uniform_guess_behind(c, seed):
+    torch.manual_seed(seed)
+    text = torch.tensor(
+        list(b"the cat sat on the mat and the dog sat on the cat; " * 9)
+    )
+    kinds, ids = torch.unique(text, return_inverse=True)
+    s = c.Shape(len(kinds), d=16, n_heads=2, n_kv=1, n_layers=1)
+    model, losses, kept = c.train(s, ids, steps=60, seed=seed, keep=(0,))
+    assert abs(losses[0] - math.log(len(kinds))) < 0.1
+    assert losses[-5:].mean() < 0.6 * losses[0]
+    assert set(kept) == {0, 60} and np.all(kept[0]["blocks.0.W_O"] == 0)
+    by_place = c.loss_by_place(model, ids, stride=50)
+    assert by_place.shape == (c.WINDOW,) and by_place[-20:].mean() < by_place[0]
+
+
+def test_bad_input_is_refused_in_words(c):
+    s = c.Shape(5, d=4, n_heads=2, n_kv=1, n_layers=1)
+    w = c.weights(decoder(c, s, 0))
+    Q, K = np.ones((3, 2, 4)), np.ones((2, 2, 4))
+    for call, words in [
+        (lambda: c.forward(w, s, []), "no tokens"),
+        (lambda: c.forward(w, s, [0, 1], c.KVCache(s, 1)), "room for 1"),
+        (lambda: c.write(w, s, [0], 1, np.random.default_rng(0), 0), "temperature"),
+        (lambda: c.attend(Q, K, K, 0), "cannot share"),
+        (lambda: c.attend(K, K, K, 0, reach=0), "reach"),
+        (lambda: c.blocked_attention(K, K, K, 0), "block"),
+        (lambda: c.largest_kv(1, 1, 2, 1, 4, 8), "not even one"),
+    ]:
+        with pytest.raises(ValueError, match=words):
+            call()
