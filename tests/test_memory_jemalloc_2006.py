@@ -192,3 +192,12 @@ def test_steps_per_doubling_are_powers_of_two():
     for m in (0, 3, -2, 12):
         with pytest.raises(ValueError, match="power of two"):
             C.doubling_classes(m, 100)
+
+
+def test_a_malloc_of_nothing_is_an_object_too():
+    arena = C.Arena()
+    addresses = C.replay(arena, np.array([0, 0, 8, -3, -2]))
+    assert len(addresses) == 3 and addresses[0] != addresses[1]
+    born, died, sizes = C.lives(np.array([0, 0, 8, -3, -2]))
+    assert list(died) == [3, 4, 5] and list(sizes) == [0, 0, 8]
+    C.inspect(arena, {addresses[2]: 8})
