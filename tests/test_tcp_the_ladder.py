@@ -112,8 +112,8 @@ def test_the_flood_costs_no_line_more_for_any_order(c):
         for n in (100, 800):
             receiver = c.Final(pieces=10**6)
             for k in list(order(n + 1))[:-1]:
-                receiver.put(2 + 4 * k, b"xy")
-            counts.append(c.lines_run(receiver.put, 2 + 4 * (n + 9), b"xy"))
+                receiver.put(c.COMB[k], b"xy")
+            counts.append(c.lines_run(receiver.put, c.COMB[n + 9], b"xy"))
         assert counts[0] == counts[1]
 
 
