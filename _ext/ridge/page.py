@@ -149,6 +149,11 @@ def lean(app, exception):
     static = out / "_static"
     _write_fonts(static, symbols)
     _prune_icons(out)
+    # Chromium, reading ahead, may look for a sheet's @import beside the page instead of beside the sheet.
+    theme, basic = static / "styles/theme.css", static / "basic.css"
+    css = theme.read_text(encoding="utf-8")
+    sheet = basic.read_text(encoding="utf-8")
+    theme.write_text(css.replace('@import "../basic.css";', sheet), encoding="utf-8")
     for pattern in (
         "*.map",
         "*.ttf",
