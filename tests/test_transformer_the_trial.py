@@ -240,7 +240,7 @@ def test_attention_looks_up_and_finds_the_flag(c, seed):
 @pytest.mark.parametrize(
     ("name", "seed"),
     [
-        *itertools.product(["GRU", "LSTM"], range(3)),
+        *itertools.product(["GRU", "LSTM"], range(2)),
         ("RNN", 0),
         ("convolution", 0),
     ],
@@ -251,7 +251,7 @@ def test_the_others_do_not_look_up(c, name, seed):
     assert right >= (0.20 if name in ("GRU", "LSTM") else 0.10)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_a_gru_that_is_asked_first_finds_the_value(c, seed):
     four = partial(c.recall_batch, entries=4)
     assert mark(c, "GRU", partial(four, first=True), seed) >= 0.95
@@ -269,7 +269,7 @@ def test_two_layers_continue_a_repeated_string(c, seed):
     assert shifted[0] >= 0.90 and shifted[1] < 0.20
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", range(1))
 def test_one_layer_does_not(c, seed):
     model = c.AttentionOnly(1, seed=seed)
     c.train_repeats(model, seed=seed)
