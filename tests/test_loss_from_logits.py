@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 sys.path.insert(0, str(CHAPTERS))
-from loss_memory import peak_bytes  # noqa: E402
+from plumbing import peak_bytes  # noqa: E402
 
 NAME = "loss-from-logits"
 torch.set_num_threads(1)
