@@ -1,12 +1,16 @@
 """Plumbing of the TCP chapters: the recorded connection, packet by packet (format and scenes: data/README.md)."""
 
 import json
-import struct
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
+from scapy.layers.inet import TCP
+from scapy.utils import rdpcap
+
+logging.getLogger("scapy.runtime").setLevel(logging.ERROR)  # no notes on the page
 PEER_PORT = 8080
-FLAGS = {1: "FIN", 2: "SYN", 4: "RST", 8: "PSH", 16: "ACK"}
+FLAGS = {"F": "FIN", "S": "SYN", "R": "RST", "P": "PSH", "A": "ACK"}
 
 
 @dataclass(frozen=True)
@@ -26,47 +30,31 @@ class Record:
     sack: tuple  # ((start, end), ...) as offsets, in the order of the header
 
 
-def _sack_blocks(options):
-    """Yield the SACK blocks of a header's options as pairs of sequence numbers."""
-    while options and options[0] != 0:
-        if options[0] == 1:  # padding
-            options = options[1:]
-            continue
-        if options[0] == 5:
-            yield from struct.iter_unpack("!II", options[2 : options[1]])
-        options = options[options[1] :]
-
-
 def read_capture(folder="../data"):
     """Return the recorded connection as a list of Record."""
-    raw = Path(folder, "tcp-capture.pcap").read_bytes()
     about = json.loads(Path(folder, "tcp-verdicts.json").read_text())["capture"]
-    records, at, base = [], 24, None
-    for number, other in enumerate(about["other_end_ms"]):
-        seconds, micros, size, _ = struct.unpack_from("!IIII", raw, at)
-        packet = raw[at + 16 : at + 16 + size]
-        at += 16 + size
-        tcp = packet[4 * (packet[0] & 15) :]
-        source, _, seq, ack, where, flags, window = struct.unpack_from("!HHIIBBH", tcp)
-        header = 4 * (where >> 4)
-        outward, here = source != PEER_PORT, seconds * 1e3 + micros / 1e3
-        base = seq + 1 if base is None else base
-        sack = [
-            tuple((x - base) % 2**32 for x in b) for b in _sack_blocks(tcp[20:header])
-        ]
+    packets = rdpcap(str(Path(folder, "tcp-capture.pcap")))
+    base = packets[0][TCP].seq + 1  # the number of the stream's byte 0
+    records = []
+    for number, (packet, other) in enumerate(
+        zip(packets, about["other_end_ms"], strict=True)
+    ):
+        tcp, here = packet[TCP], float(packet.time) * 1e3
+        outward = tcp.sport != PEER_PORT
+        edges = [(x - base) % 2**32 for x in dict(tcp.options).get("SAck", ())]
         records.append(
             Record(
                 number,
                 outward,
-                here if outward else other,
-                other if outward else here,
-                seq,
-                ack,
-                frozenset(name for bit, name in FLAGS.items() if flags & bit),
-                window,
-                ((seq if outward else ack) - base + 1) % 2**32 - 1,
-                tcp[header:],
-                tuple(sack),
+                sent=here if outward else other,
+                arrived=other if outward else here,
+                seq=tcp.seq,
+                ack=tcp.ack,
+                flags=frozenset(FLAGS[letter] for letter in str(tcp.flags)),
+                window=tcp.window,
+                offset=((tcp.seq if outward else tcp.ack) - base + 1) % 2**32 - 1,
+                data=bytes(tcp.payload),
+                sack=tuple(zip(edges[::2], edges[1::2], strict=True)),
             )
         )
     return records
