@@ -22,7 +22,7 @@ from pathlib import Path
 PAGE = 4096
 CAPACITY = 260_000  # objects that a workload may allocate in its life
 SPAN = 1 << 20  # pages between its lowest and its highest address
-RECORD = Path(__file__).parent.parent / "data" / "heap-measured.json"
+RECORD = Path(__file__).parent.parent / "data" / "heap-measured.jsonl"
 
 
 def libraries():
@@ -54,10 +54,7 @@ def measure(workload, allocator="glibc", env=None, data=b"", **arguments):
     key = " ".join([workload.__name__, allocator, json.dumps([env, arguments])])
     paths = libraries()
     if allocator not in paths:
-        recorded = json.loads(RECORD.read_text(encoding="utf-8"))
-        if key not in recorded:
-            raise ValueError(f"no {allocator} here, and nothing recorded for {key!r}")
-        return recorded[key]
+        return _recorded(key)
     ours = ("MALLOC_", "GLIBC_TUNABLES", "LD_PRELOAD", "PYTHONMALLOC")
     clean = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
     preload = {"LD_PRELOAD": paths[allocator]} if paths[allocator] else {}
@@ -81,12 +78,19 @@ def measure(workload, allocator="glibc", env=None, data=b"", **arguments):
     if child.returncode:
         raise RuntimeError(f"{workload.__name__} under {allocator}: {child.stderr}")
     noted = json.loads(child.stdout)
-    if "RIDGE_RECORD" in os.environ:  # how data/heap-measured.json is made
-        known = (
-            json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else {}
-        )
-        RECORD.write_text(json.dumps({**known, key: noted}, indent=0), encoding="utf-8")
+    if "RIDGE_RECORD" in os.environ:  # how data/heap-measured.jsonl is made
+        with RECORD.open("a", encoding="utf-8") as record:
+            record.write(json.dumps([key, noted]) + "\n")
     return noted
+
+
+def _recorded(key):
+    """Return what was noted when the record was made; ValueError for a run that is not in it."""
+    lines = RECORD.read_text(encoding="utf-8").splitlines()
+    recorded = dict(map(json.loads, lines))
+    if key not in recorded:
+        raise ValueError(f"no such allocator here, and nothing recorded for {key!r}")
+    return recorded[key]
 
 
 class Heap:
