@@ -73,3 +73,9 @@ def test_a_mistyped_formula_says_so():
 def test_an_overline_is_a_line_over_the_letters():
     text = mathml(r"\overline{nm}")
     assert "border-top" in text and "mover" not in text and "‾" not in text
+
+
+def test_a_root_holds_a_strut_before_its_radicand():
+    text = mathml(r"\sqrt{n}")
+    strut, rest = text.index("mspace"), text.index(">n<")
+    assert text.index("msqrt") < strut < rest and 'height=".72em"' in text

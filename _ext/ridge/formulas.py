@@ -191,6 +191,10 @@ def mended(math):
             _mend_table(element)
         if tag in ("mrow", "mstyle", "mtd"):
             _mend_row(element)
+        elif tag == "msqrt":
+            # As in TeX, a strut: without it the sign hangs far below a short radicand.
+            strut = {"width": "0", "height": ".72em", "depth": ".1em"}
+            element.insert(0, ET.Element(f"{{{MATHML}}}mspace", strut))
         elif tag == "mover" and element[1].text == "‾":
             element.remove(
                 element[1]
