@@ -164,6 +164,22 @@ class Heap:
         self._curve[self._samples] = self.resident() / 1e6
         self._samples += 1
 
+    def mallctl(self, name, kind=ctypes.c_size_t, new=None):
+        """Return what jemalloc knows under a name, such as "arenas.nbins" (man jemalloc), and set it to `new` if given.
+
+        Raises LookupError for a name that it does not know.
+        """
+        value, size = kind(), ctypes.c_size_t(ctypes.sizeof(kind))
+        given = (
+            (ctypes.byref(new), size) if new is not None else (None, ctypes.c_size_t())
+        )
+        code = self.c.mallctl(
+            name.encode(), ctypes.byref(value), ctypes.byref(size), *given
+        )
+        if code:
+            raise LookupError(f"jemalloc knows no {name!r}")
+        return value.value
+
     def pages(self):
         """Return [[state, run length], ...] of the pages that objects ever touched, in order of address.
 

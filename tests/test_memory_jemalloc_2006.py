@@ -180,14 +180,6 @@ def test_traces_are_whole(program, monkeypatch):
     assert len(set(gone.tolist())) == len(gone) == (events < 0).sum()
 
 
-def test_jemalloc_is_there_or_missed_with_a_reason(monkeypatch):
-    path, reason = C.find_jemalloc()
-    assert (path is None) == bool(reason)
-    monkeypatch.setattr(C.importlib.util, "find_spec", lambda name: None)
-    path, reason = C.find_jemalloc()
-    assert path is None and "Ray" in reason
-
-
 def test_steps_per_doubling_are_powers_of_two():
     for m in (0, 3, -2, 12):
         with pytest.raises(ValueError, match="power of two"):
