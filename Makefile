@@ -16,8 +16,8 @@ _build/html/.built: $(wildcard chapters/*.* data/*.* _static/*.* _build/executed
 	.venv/bin/jupyter-book build --quiet -W -n --keep-going . || { rm -rf _build/html _build/.doctrees; exit 1; }
 	@touch $@
 
-# Pages that another frame, or another style sheet, built are not mixed with those of this one.
-_build/frame: $(wildcard _ext/ridge/*.py _static/*) constraints.txt
+# Pages that another frame, style sheet or list of names built are not mixed with those of this one.
+_build/frame: $(wildcard _ext/ridge/*.py _static/*) data/names.yml constraints.txt
 	@rm -rf _build/html _build/.doctrees && mkdir -p _build && touch $@
 
 test: book                     ## every chapter under nbmake, the site, and the tests that a notebook cannot hold

@@ -197,3 +197,23 @@ def test_data_files_are_all_described():
             assert path.name in text or f"{path.parent.name}/" in text, (
                 f"data/README.md says nothing of {path.name}"
             )
+
+
+@pytest.mark.parametrize("table", ["names", "false-friends"])
+def test_a_name_is_given_in_both_languages_and_cites_claims(table):
+    claims = {label for p in NOTEBOOKS for kind, label in events(read(p)) if kind == "claim"}  # fmt: skip
+    rows = yaml.safe_load((ROOT / "data" / f"{table}.yml").read_text(encoding="utf-8"))
+    assert len({row["en"] for row in rows}) == len(rows)
+    for row in rows:
+        assert row["en"] and row["zh"], row
+        cited = row["proved"] if table == "names" else list(row["senses"].values())
+        assert cited and set(cited) <= claims, row
+        if table == "names":
+            assert len(row) > 4, f"{row['en']} has one name only"
+        else:
+            assert len(cited) > 1, f"{row['en']} has one sense only"
+
+
+def test_fifty_things_have_their_names():
+    rows = yaml.safe_load((ROOT / "data" / "names.yml").read_text(encoding="utf-8"))
+    assert len(rows) >= 50

@@ -7,11 +7,11 @@ import yaml
 from docutils import nodes
 from sphinx.util import logging
 
-from .claims import find, link, number_of, title_of
+from .claims import find, is_claim, link, number_of, title_of
 
 logger = logging.getLogger(__name__)
 DATA = Path(__file__).resolve().parents[2] / "data"
-FIELDS = ["zh", "probability", "information", "code", "linear algebra", "systems"]
+FIELDS = ["probability", "information", "code", "algebra", "systems"]
 
 
 def width(azimuth):
@@ -94,7 +94,7 @@ def _door(app, here, number, post):
 
 
 def _doors(app, here):
-    posts = yaml.safe_load((DATA / "posts.yml").read_text(encoding="utf-8"))
+    posts = _rows("posts.yml")
     return nodes.container(
         "", *(_door(app, here, n, p) for n, p in enumerate(posts, 1)), classes=["doors"]
     )
@@ -138,18 +138,96 @@ def _table(heads, rows, name):
     return nodes.table("", group, classes=[name])
 
 
+def _rows(name):
+    return yaml.safe_load((DATA / name).read_text(encoding="utf-8"))
+
+
+# Hides the rows of the table that follow it which do not hold what was typed; without JavaScript there is no box.
+_FILTER = """
+<p class="filter" hidden><label>Show the rows with <input type="search"></label> <output aria-live="polite"></output></p>
+<script>(() => {
+const box = document.currentScript.previousElementSibling, input = box.querySelector('input');
+const show = () => {
+  const rows = [...document.querySelectorAll('table.names tbody tr')], words = input.value.toLowerCase().trim();
+  rows.forEach(row => { row.hidden = !row.textContent.toLowerCase().includes(words); });
+  box.querySelector('output').value = `${rows.filter(row => !row.hidden).length} of ${rows.length}`;
+};
+box.hidden = false;
+input.addEventListener('input', show);
+addEventListener('DOMContentLoaded', show);
+})();</script>
+"""
+
+
+def _name(row):
+    return [
+        nodes.Text(row["en"]),
+        nodes.Text(" "),
+        nodes.inline("", row["zh"], classes=["zh"]),
+    ]
+
+
 def _names(app, here):
-    rows = yaml.safe_load((DATA / "names.yml").read_text(encoding="utf-8"))
+    rows = _rows("names.yml")
     cells = (
-        [[nodes.Text(row.get(field, "–"))] for field in FIELDS]
-        + [_proofs(app, here, row["proved"], f"names.yml: {row['zh']}")]
+        [_name(row)]
+        + [[nodes.Text(row.get(field, "–"))] for field in FIELDS]
+        + [_proofs(app, here, row["proved"], f"names.yml: {row['en']}")]
         for row in rows
     )
-    return _table(["中文", *FIELDS[1:], "checked by"], cells, "names")
+    table = _table(["name", *FIELDS, "checked by"], cells, "names")
+    lines = list(table.findall(nodes.row))[1:]  # the first is the head
+    for row, line in zip(rows, lines, strict=True):
+        line["ids"].append(_anchor(row))
+    return [nodes.raw("", _FILTER, format="html"), table]
+
+
+def _anchor(row):
+    return "name-" + nodes.make_id(row["en"])
+
+
+def _false_friends(app, here):
+    cells = (
+        [
+            _name(row),
+            [
+                part
+                for sense, label in row["senses"].items()
+                for part in (
+                    nodes.Text(f"{sense} ("),
+                    *_proofs(app, here, [label], f"false-friends.yml: {row['en']}")[:1],
+                    nodes.Text("). "),
+                )
+            ],
+        ]
+        for row in _rows("false-friends.yml")
+    )
+    return _table(["name", "its mountains"], cells, "friends")
+
+
+def _other_names(app, doctree, docname):
+    """Under each claim that shows names to be one, lead to their row."""
+    page = next((d for d in app.env.ridge_pages if d.endswith("/names")), None)
+    if page is None:
+        return
+    shown = {}
+    for row in _rows("names.yml"):
+        for label in row["proved"]:
+            shown.setdefault(label, []).append(row)
+    for claim in doctree.findall(is_claim):
+        rows = shown.get(claim.get("label"))
+        if rows:
+            line = nodes.paragraph("", "Other names: ", classes=["othernames"])
+            for n, row in enumerate(rows):
+                line += nodes.Text(", " if n else "")
+                line += link(
+                    app, docname, page, _anchor(row), f"{row['en']} {row['zh']}"
+                )
+            claim += line
 
 
 def _lectures(app, here):
-    rows = yaml.safe_load((DATA / "lectures.yml").read_text(encoding="utf-8"))
+    rows = _rows("lectures.yml")
     cells = (
         [
             [nodes.Text(str(row["n"]))],
@@ -166,6 +244,7 @@ def _lectures(app, here):
 GATHERED = {
     "doors": (_doors, "posts.yml"),
     "names": (_names, "names.yml"),
+    "friends": (_false_friends, "false-friends.yml"),
     "lectures": (_lectures, "lectures.yml"),
 }
 
@@ -187,6 +266,7 @@ def fill(app, doctree, docname):
     """Sphinx `doctree-resolved`: put what was gathered into its place."""
     for place, name in _places(doctree):
         place.replace_self(GATHERED[name][0](app, docname))
+    _other_names(app, doctree, docname)
 
 
 def setup(app):
