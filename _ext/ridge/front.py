@@ -124,9 +124,10 @@ def _proofs(app, here, labels, source):
     return links
 
 
-def _table(heads, rows, name):
+def _table(heads, rows, name, widths=None):
+    widths = widths or [1] * len(heads)
     group = nodes.tgroup(
-        "", *(nodes.colspec(colwidth=1) for _ in heads), cols=len(heads)
+        "", *(nodes.colspec(colwidth=w) for w in widths), cols=len(heads)
     )
     head = nodes.thead("", nodes.row("", *(_entry(nodes.Text(h)) for h in heads)))
     group += [
@@ -167,15 +168,26 @@ def _name(row):
     ]
 
 
+def _fields(row):
+    """The names that this thing has, each after the field that calls it so."""
+    parts = []
+    for field in FIELDS:
+        if field in row:
+            parts += [nodes.inline("", field, classes=["field"]), nodes.Text(" ")]
+            parts += [nodes.inline("", row[field]), nodes.Text(" ")]
+    return parts
+
+
 def _names(app, here):
     rows = _rows("names.yml")
     cells = (
-        [_name(row)]
-        + [[nodes.Text(row.get(field, "–"))] for field in FIELDS]
+        [_name(row), _fields(row)]
         + [_proofs(app, here, row["proved"], f"names.yml: {row['en']}")]
         for row in rows
     )
-    table = _table(["name", *FIELDS, "checked by"], cells, "names")
+    table = _table(
+        ["name", "in other words", "checked by"], cells, "names", [24, 52, 24]
+    )
     lines = list(table.findall(nodes.row))[1:]  # the first is the head
     for row, line in zip(rows, lines, strict=True):
         line["ids"].append(_anchor(row))
@@ -202,7 +214,7 @@ def _false_friends(app, here):
         ]
         for row in _rows("false-friends.yml")
     )
-    return _table(["name", "its mountains"], cells, "friends")
+    return _table(["name", "its mountains"], cells, "friends", [22, 78])
 
 
 def _other_names(app, doctree, docname):
