@@ -197,8 +197,10 @@ def _prune_icons(out):
     styles = "".join(
         p.read_text(encoding="utf-8") for p in (out / "_static").rglob("*.css")
     )
+    # A sheet names an icon by its code or holds the character itself.
+    codes = re.findall(r"\\([ef][0-9a-f]{3})\b", styles)
     icons = "".join(
-        chr(int(code, 16)) for code in re.findall(r"\\([ef][0-9a-f]{3})\b", styles)
+        {chr(int(c, 16)) for c in codes} | set(re.findall("[\ue000-\uf8ff]", styles))
     )
     (out / ICONS).write_bytes(
         _subset(

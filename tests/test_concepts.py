@@ -1,0 +1,307 @@
+"""The graph of concepts against the book itself, the planner against brute force, the page `map` against the planner."""
+
+import ast
+import re
+import sys
+from itertools import combinations
+
+import nbformat
+import pytest
+import yaml
+from chapter_code import CHAPTERS, ROOT
+from docutils.nodes import make_id
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+sys.path.insert(0, str(CHAPTERS))
+import living_planner as planner  # noqa: E402
+
+SOURCE = (ROOT / "data/concepts.yml").read_text(encoding="utf-8")
+DATA = yaml.safe_load(SOURCE)
+ROLES = yaml.safe_load((ROOT / "data/roles.yml").read_text(encoding="utf-8"))
+PARTS, CONCEPTS = planner.read_concepts(SOURCE)
+BEFORE = planner.graph_of(CONCEPTS)
+RANK = {node: i for i, node in enumerate(CONCEPTS)}
+TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+IN_BOOK = [c["file"].split("/")[1] for p in TOC["parts"] for c in p["chapters"]]
+TAUGHT = [c for c in CONCEPTS.values() if c.chapter != "assumed"]
+
+
+def anchors(stem):
+    """Return the anchors of a notebook's claims and headings (a heading that comes twice has none of its own)."""
+    cells = nbformat.read(CHAPTERS / f"{stem}.ipynb", 4).cells
+    text = "\n".join(c.source for c in cells if c.cell_type == "markdown")
+    claims = re.findall(r"^:::+\{prf:\w+\}.*\n:label: (\S+)", text, re.M)
+    heads = [make_id(h) for h in re.findall(r"^##+ (.*)$", text, re.M)]
+    return {*claims, *(h for h in heads if heads.count(h) == 1)}
+
+
+def test_no_concept_waits_for_its_chapter():
+    """Every concept is taught by a chapter of the book, and says where in it."""
+    waiting = {c.chapter for c in TAUGHT} - set(IN_BOOK)
+    assert not waiting, f"not in _toc.yml: {sorted(waiting)}"
+    assert not [c.id for c in TAUGHT if not c.target], "concepts without a target"
+
+
+@pytest.mark.parametrize("stem", [s for s in DATA["chapters"] if s in IN_BOOK])
+def test_targets_exist_and_titles_agree(stem):
+    here = [c for c in TAUGHT if c.chapter == stem and c.target]
+    gone = [(c.id, c.target) for c in here if c.target not in anchors(stem)]
+    assert not gone, gone
+    first = nbformat.read(CHAPTERS / f"{stem}.ipynb", 4).cells[0].source
+    assert first.splitlines()[0] == f"# {DATA['chapters'][stem]}"
+
+
+def test_each_concept_has_a_place_of_its_own():
+    places = [(c.chapter, c.target) for c in TAUGHT if c.target]
+    assert len(places) == len(set(places))
+    for c in CONCEPTS.values():
+        assert c.en and c.zh and not (c.chapter == "assumed" and c.needs)
+
+
+def test_chapters_and_parts_stand_in_the_order_of_the_book():
+    listed = [s for s in DATA["chapters"] if s in IN_BOOK]
+    assert listed == [s for s in IN_BOOK if s in DATA["chapters"]]
+    order = dict.fromkeys(s.split("-")[0] for s in DATA["chapters"])
+    assert [p["id"] for p in PARTS] == list(order)
+    assert {c.chapter for c in TAUGHT} <= set(DATA["chapters"])
+
+
+def test_prerequisites_are_taught_earlier_or_in_the_same_part():
+    order = ["assumed"] + [p["id"] for p in PARTS]
+    stage = {n: order.index(planner.part_of(c)) for n, c in CONCEPTS.items()}
+    late = [(b, n) for n in BEFORE for b in BEFORE[n] if stage[b] > stage[n]]
+    assert not late, late
+
+
+def test_no_concept_stands_alone_and_no_edge_is_superfluous():
+    needed = {b for bs in BEFORE.values() for b in bs}
+    assert [n for n in BEFORE if not BEFORE[n] and n not in needed] == []
+    assert planner.reduction(BEFORE) == planner.graph_of(CONCEPTS, drawn_only=True)
+    for c in CONCEPTS.values():
+        assert not set(c.needs) & set(c.rests_on)
+
+
+def test_roles_name_concepts():
+    for role in [ROLES["known"], *ROLES["roles"]]:
+        assert set(role["concepts"]) <= set(CONCEPTS)
+        assert len(role["concepts"]) == len(set(role["concepts"]))
+
+
+def test_evidence_is_complete_and_not_all_of_it_supports():
+    rows = yaml.safe_load((ROOT / "data/evidence.yml").read_text(encoding="utf-8"))
+    asked = {"chapter", "claim", "source", "design", "n", "figure", "status"}
+    by_chapter = {}
+    for row in rows:
+        assert asked <= set(row), row
+        assert all(str(row[k]).strip() for k in asked)
+        by_chapter.setdefault(row["chapter"], set()).add(row["status"])
+    for stem, found in by_chapter.items():
+        assert found <= {"supported", "mixed", "contradicted"}
+        assert found - {"supported"}, f"{stem}: nothing speaks against anything"
+        assert (CHAPTERS / f"{stem}.ipynb").exists()
+
+
+def test_the_chapter_shows_the_module_that_the_map_uses():
+    def code(source, name):
+        return next(
+            ast.dump(node)
+            for node in ast.parse(source).body
+            if isinstance(node, ast.FunctionDef) and node.name == name
+        )
+
+    module = (CHAPTERS / "living_planner.py").read_text(encoding="utf-8")
+    cells = nbformat.read(CHAPTERS / "living-switch.ipynb", 4).cells
+    shown = "\n".join(c.source for c in cells if c.cell_type == "code")
+    for name in ("least_plan", "reading_order", "reduction", "sittings"):
+        assert code(module, name) == code(shown, name), name
+
+
+# --- the planner
+
+
+@st.composite
+def questions(draw):
+    """A graph without cycles whose names hide their order, what is known, and what is wanted."""
+    size = draw(st.integers(1, 8))
+    names = draw(st.permutations([f"n{i}" for i in range(size)]))
+    before = {
+        names[i]: {names[j] for j in range(i) if draw(st.booleans())}
+        for i in range(size)
+    }
+    pick = st.sets(st.sampled_from(names))
+    return before, draw(pick), sorted(draw(pick))
+
+
+def suffices(before, known, goals, learnt):
+    have = known | learnt
+    return set(goals) <= have and all(before[n] <= have for n in learnt)
+
+
+@given(questions())
+@settings(max_examples=200, deadline=None)
+def test_plan_is_the_least_of_all_subsets(question):
+    before, known, goals = question
+    plan = planner.least_plan(before, known, goals)
+    subsets = [set(s) for k in range(len(before) + 1) for s in combinations(before, k)]
+    enough = [s for s in subsets if suffices(before, known, goals, s)]
+    assert plan in enough and all(plan <= s for s in enough)
+    assert not plan & known
+
+
+@given(questions())
+@settings(max_examples=200, deadline=None)
+def test_order_respects_every_edge_and_prefers_the_front(question):
+    before, known, goals = question
+    plan = planner.least_plan(before, known, goals)
+    rank = {node: i for i, node in enumerate(sorted(before))}
+    order = planner.reading_order(before, plan, rank)
+    assert set(order) == plan and len(order) == len(plan)
+    for i, node in enumerate(order):
+        done, left = set(order[:i]), order[i:]
+        ready = [n for n in left if before[n] & plan <= done]
+        assert node == min(ready, key=rank.get)
+
+
+@given(questions())
+@settings(max_examples=200, deadline=None)
+def test_sittings_are_the_longest_chain(question):
+    before, _, _ = question
+    plan = set(before)
+
+    def chain(node):
+        return 1 + max((chain(b) for b in before[node]), default=0)
+
+    assert planner.sittings(before, plan) == {n: chain(n) for n in plan}
+
+
+@given(questions())
+@settings(max_examples=200, deadline=None)
+def test_reduction_is_the_smallest_graph_with_the_same_reachability(question):
+    before, _, _ = question
+
+    def above(graph, node):
+        return set().union(*({b} | above(graph, b) for b in graph[node]))
+
+    less = planner.reduction(before)
+    reach = {n: above(before, n) for n in before}
+    assert {n: above(less, n) for n in less} == reach
+    for node, bs in less.items():
+        for b in bs:  # no edge can go
+            fewer = less | {node: bs - {b}}
+            assert above(fewer, node) != reach[node]
+
+
+def test_reasons_lead_to_what_is_planned():
+    goals = ["trained-model", "kv-cache"]
+    plan = planner.least_plan(BEFORE, planner.assumed(CONCEPTS), goals)
+    found = planner.reasons(CONCEPTS, plan, goals)
+    assert set(found) == plan and all(found.values())
+    for node, why in found.items():
+        users = {n for n in plan if node in BEFORE[n]} | (
+            {""} if node in goals else set()
+        )
+        assert {user for user, _ in why} == users and len(why) == len(users)
+
+
+def test_a_long_chain_is_no_trouble():
+    chain = {0: set()} | {i: {i - 1} for i in range(1, 20_000)}
+    plan = planner.least_plan(chain, set(), [19_999])
+    assert len(plan) == 20_000
+    assert planner.reading_order(chain, plan, chain)[-1] == 19_999
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (
+            lambda c: c[5].update(needs={"nothing-like-it": "why"}),
+            "which is no concept",
+        ),
+        (lambda c: c[20].update(needs={"softmax": " "}), "without a reason"),
+        (lambda c: c[20].update(needs={"softmax": None}), "without a reason"),
+        (lambda c: c.append(dict(c[3])), "two concepts are called"),
+        (lambda c: c[4].update(chapters="x"), "has the fields"),
+        (lambda c: c[4].pop("zh"), "has the fields"),
+    ],
+)
+def test_a_broken_file_is_refused_in_words(change, words):
+    data = yaml.safe_load(SOURCE)
+    change(data["concepts"])
+    with pytest.raises(ValueError, match=words):
+        planner.read_concepts(yaml.safe_dump(data))
+
+
+def test_unknown_ideas_and_cycles_are_refused():
+    for known, goals in (({"nope"}, ["kl"]), (set(), ["nope"])):
+        with pytest.raises(ValueError, match="'nope' is not on the map"):
+            planner.least_plan(BEFORE, known, goals)
+    round_and_round = {"a": {"b"}, "b": {"a"}}
+    plan = planner.least_plan(round_and_round, set(), ["a"])
+    for call in (
+        lambda: planner.reading_order(round_and_round, plan, {"a": 0, "b": 1}),
+        lambda: planner.sittings(round_and_round, plan),
+        lambda: planner.reduction(round_and_round),
+    ):
+        with pytest.raises(ValueError):  # graphlib.CycleError is one
+            call()
+
+
+# --- the page
+
+
+def test_the_map_plans_as_the_planner_does(site, browser):
+    """The plan in the browser, for many goals and knowledges, is Python's; it can be worked from the keyboard."""
+
+    def expected(known, goals):
+        plan = planner.least_plan(BEFORE, known, goals)
+        order = [CONCEPTS[n] for n in planner.reading_order(BEFORE, plan, RANK)]
+        return [c.en if c.zh == c.en else f"{c.en} {c.zh}" for c in order]
+
+    def shown():
+        return page.eval_on_selector_all(
+            "ol.road li > :first-child", "all => all.map(e => e.textContent)"
+        )
+
+    page = browser.new_page()
+    said = []
+    page.on("pageerror", lambda e: said.append(str(e)))
+    page.goto(f"{site}/chapters/map.html")
+    engineer = set(ROLES["known"]["concepts"])
+    trade = planner.assumed(CONCEPTS, infra=True)
+    assert shown() == expected(trade | engineer, ["trained-model"])
+    page.uncheck("input[value=engineer]")
+    page.uncheck("input[value=infra]")
+    page.check("input[value=tcp]")
+    tcp = {c.id for c in TAUGHT if planner.part_of(c) == "tcp"}
+    known = planner.assumed(CONCEPTS) | tcp
+    for goal in [c.id for c in TAUGHT][::23] + [TAUGHT[-1].id]:
+        page.select_option("select[name=goal]", goal)
+        assert shown() == expected(known, [goal]), goal
+    living = [c.id for c in TAUGHT if planner.part_of(c) == "living"]
+    page.select_option("select[name=goal]", "part living")
+    before = expected(known, living)
+    assert shown() == before
+    page.locator("ol.road button").first.focus()
+    page.keyboard.press("Enter")
+    first = planner.reading_order(
+        BEFORE, planner.least_plan(BEFORE, known, living), RANK
+    )[0]
+    assert shown() == expected(known | {first}, living)
+    page.locator("p.own button").first.press("Enter")
+    assert shown() == before
+    assert not said, said
+    page.close()
+
+
+def test_three_paths_can_be_read_without_javascript(site, browser):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{site}/chapters/map.html")
+    titles = [p["title"] for p in ROLES["paths"]]
+    summaries = page.locator("details summary").all_inner_texts()
+    for title in titles:
+        assert any(s.startswith(title) for s in summaries)
+    page.locator("details summary", has_text=titles[0]).click()
+    assert page.locator("a[href='loss-many-faces.html']").first.is_visible()
+    context.close()
