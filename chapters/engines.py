@@ -6,11 +6,15 @@ Run one engine after the other in a process tree, never both: together they pass
 
 import atexit
 import contextlib
+import functools
+import inspect
+import io
 import logging
 import os
 import re
 import secrets
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -26,12 +30,20 @@ _SMALL_RAY = {
     "RAY_DATA_USE_DATASOURCE_V2": "0",
     "RAY_DATA_DEFAULT_SHUFFLE_STRATEGY": "sort_shuffle_pull_based",
     "RAY_USAGE_STATS_ENABLED": "0",
+    # Ray's workers are as important as its driver: at their usual niceness of 15 a busy neighbour stops them.
+    "RAY_worker_niceness": "0",
+    # A worker more than there are slots is kept, as a logical GPU has one: killed after a second, it would be started again.
+    "RAY_num_workers_soft_limit": "4",
+    # Half a minute for each step of a start is less than a busy machine may need.
+    "RAY_agent_register_timeout_ms": "180000",
+    "RAY_worker_register_timeout_seconds": "180",
+    "RAY_gcs_server_port_wait_time_s": "180",
 }
 
 
 @contextlib.contextmanager
 def hushed():
-    """Send file descriptors 1 and 2 to nowhere; what is started meanwhile inherits them so."""
+    """Send stdout and stderr to nowhere, Python's (a kernel has its own) and file descriptors 1 and 2, which children inherit."""
     sys.stdout.flush()
     sys.stderr.flush()
     kept = [os.dup(fd) for fd in (1, 2)]
@@ -39,7 +51,11 @@ def hushed():
     try:
         for fd in (1, 2):
             os.dup2(nowhere, fd)
-        yield
+        with (
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+        ):
+            yield
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -79,11 +95,24 @@ def end_processes(processes, patience=10):
     psutil.wait_procs(processes, timeout=patience)
 
 
+# Waits until its input ends, which happens when the process that started it is gone; then takes the folder away, and looks
+# again for ten seconds, for processes that die later than their master may still write.
+_GUARD = 'read _; for i in 1 2 3 4 5 6 7 8 9 10; do rm -rf "$1"; sleep 1; done'
+
+
 class Engine:
     """A running engine: its folder and the processes that it started; `stop()` ends them all and may be called twice."""
 
     def __init__(self, name, close):
         self.folder = Path(tempfile.mkdtemp(prefix=f"{name}-"))
+        # A kernel that goes down after a failed cell is soon killed, too soon for `stop`: somebody else must tidy up.
+        self._guard = subprocess.Popen(
+            ["/bin/sh", "-c", _GUARD, "sh", str(self.folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
         self._close, self._before = close, set(children())
         atexit.register(self.stop)
 
@@ -99,7 +128,83 @@ class Engine:
                 self._close()
             end_processes(self.processes())
             shutil.rmtree(self.folder, ignore_errors=True)
+            self._guard.kill()
+            self._guard.communicate()
         return len(self.processes()), int(self.folder.exists())
+
+
+@contextlib.contextmanager
+def _or_stop(engine):
+    """Stop the engine at once if its start fails."""
+    try:
+        yield
+    except BaseException:
+        engine.stop()
+        raise
+
+
+def _free_port():
+    """A port of loopback that nobody holds, below those that Linux hands out by itself."""
+    while True:
+        port = 20000 + secrets.randbelow(12000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
+def _told_its_ports(start_raylet):
+    """Say where a node's two agents listen before they are up.
+
+    A raylet waits 15 seconds for its agents to say so, which no setting moves, and dies; on a busy machine they need longer. The
+    agent of `ray[data]` listens nowhere and says -1; the other listens where it is told.
+    """
+    signature = inspect.signature(start_raylet)
+
+    @functools.wraps(start_raylet)
+    def start(*args, **kwargs):
+        import ray
+
+        call = signature.bind(*args, **kwargs)
+        call.apply_defaults()
+        about = call.arguments
+        if ray._private.utils.get_dashboard_dependency_error() is not None:
+            about["runtime_env_agent_port"] = _free_port()
+            ports = dict.fromkeys(
+                ("metrics_agent", "metrics_export", "dashboard_agent_listen"), -1
+            ) | {"runtime_env_agent": about["runtime_env_agent_port"]}
+            for name, port in ports.items():
+                ray._raylet.persist_port(
+                    about["session_dir"], about["node_id"], f"{name}_port", port
+                )
+        return start_raylet(*call.args, **call.kwargs)
+
+    return start
+
+
+_PORTS = (
+    "metrics_agent_port",
+    "metrics_export_port",
+    "dashboard_agent_listen_port",
+    "runtime_env_agent_port",
+)
+
+
+def _not_waiting(start_raylet):
+    """Name the ports of a node's agents in advance: a node gives up if they take over 15 seconds to find their own."""
+
+    def start(*args, **options):
+        node, session = args[2], Path(args[11])
+        with contextlib.ExitStack() as stack:
+            for name in _PORTS:
+                if not options.get(name):
+                    held = stack.enter_context(socket.socket())
+                    held.bind(("127.0.0.1", 0))
+                    options[name] = held.getsockname()[1]
+        for name in _PORTS:
+            (session / f"{name}_{node}").write_text(str(options[name]))
+        return start_raylet(*args, **options)
+
+    return start
 
 
 def _import_ray(alone):
@@ -118,6 +223,10 @@ def _import_ray(alone):
         import ray.data
 
     ray._private.worker.print_to_stdstream = lambda *_, **__: None
+    if not hasattr(ray._private.services.start_raylet, "__wrapped__"):
+        ray._private.services.start_raylet = _told_its_ports(
+            ray._private.services.start_raylet
+        )
     logging.getLogger("ray").setLevel(logging.ERROR)
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     context = ray.data.DataContext.get_current()
@@ -126,10 +235,11 @@ def _import_ray(alone):
     return ray
 
 
-def start_ray(cpus=2, store_mib=80):
+def start_ray(cpus=2, store_mib=80, gpus=None):
     """Start Ray on this machine, or join the cluster that RAY_ADDRESS names. Returns (ray, engine).
 
-    cpus: logical slots. store_mib: object store in MiB, 75 at least. Both are the cluster's own business under RAY_ADDRESS.
+    cpus: logical slots. store_mib: object store in MiB, 75 at least. gpus: logical GPUs, a number that Ray counts down and never
+    looks behind (None: those that it finds). All three are the cluster's own business under RAY_ADDRESS.
     Import Ray nowhere else: what it reads at import is set here.
     """
     alone = not os.environ.get("RAY_ADDRESS")
@@ -137,11 +247,12 @@ def start_ray(cpus=2, store_mib=80):
     engine = Engine("ray", ray.shutdown)
     ours = dict(
         num_cpus=cpus,
+        num_gpus=gpus,
         object_store_memory=store_mib * 2**20,
         include_dashboard=False,
         _temp_dir=str(engine.folder),
     )
-    with hushed():
+    with hushed(), _or_stop(engine):
         ray.init(
             log_to_driver=False,
             logging_level=logging.ERROR,
@@ -168,7 +279,7 @@ def start_ray_cluster(cpus_per_node, store_mib=80):
     # The cluster notes its address in Ray's own folder, which a single Ray makes and a cluster expects.
     ray._private.utils.write_ray_address = lambda *_, **__: None
     store = store_mib * 2**20
-    with hushed():
+    with hushed(), _or_stop(engine):
         for number, cpus in enumerate(cpus_per_node):
             head = dict(include_dashboard=False, temp_dir=str(engine.folder))
             cluster.add_node(
@@ -219,30 +330,40 @@ def start_spark(master="local[2]", **settings):
     home.mkdir()
     for part in Path(pyspark.__file__).parent.iterdir():
         (home / part.name).symlink_to(part)
-    # Without it each Java leaves a folder of figures about itself in /tmp.
-    os.environ["JDK_JAVA_OPTIONS"] = "-XX:-UsePerfData"
+    # For each Java, those of the workers too: no folder of figures about itself in /tmp, other scratch files in our folder,
+    # and the collector and compiler that suit a process of one minute.
+    os.environ["JDK_JAVA_OPTIONS"] = (
+        f"-XX:-UsePerfData -Djava.io.tmpdir={engine.folder}"
+        " -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xms64m -Xmn48m"
+    )
     os.environ.update(
         JAVA_HOME=str(_java_home(engine.folder)),
         SPARK_HOME=str(home),
-        SPARK_LOCAL_IP="127.0.0.1",
         SPARK_LOCAL_DIRS=str(engine.folder / "local"),
-        PYSPARK_PYTHON=sys.executable,
         PYSPARK_DRIVER_PYTHON=sys.executable,
     )
+    # What a cluster elsewhere calls its Python, and the address by which it calls us back, are its own business.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    master = os.environ.get("SPARK_MASTER", master)
+    near = master.startswith("local") or "//127.0.0.1" in master
     ours = {
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.driver.memory": "512m",
-        "spark.driver.host": "127.0.0.1",
-        "spark.driver.bindAddress": "127.0.0.1",
-        "spark.driver.extraJavaOptions": f"-Djava.io.tmpdir={engine.folder}",
         "spark.sql.shuffle.partitions": "4",
         "spark.sql.warehouse.dir": str(engine.folder / "warehouse"),
-    } | {key.replace("_", "."): str(value) for key, value in settings.items()}
-    builder = SparkSession.builder.master(os.environ.get("SPARK_MASTER", master))
+    }
+    if near:
+        os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
+        ours |= {
+            "spark.driver.host": "127.0.0.1",
+            "spark.driver.bindAddress": "127.0.0.1",
+        }
+    ours |= {key.replace("_", "."): str(value) for key, value in settings.items()}
+    builder = SparkSession.builder.master(master)
     for key, value in ours.items():
         builder = builder.config(key, value)
-    with hushed():
+    with hushed(), _or_stop(engine):
         spark = builder.getOrCreate()
         spark.sparkContext.setLogLevel("OFF")
     return spark, engine

@@ -75,6 +75,22 @@ def least_plan(before, known, goals):
     return plan
 
 
+def start_and_goals(path, roles, concepts):
+    """Return what the traveller of a ready path (a row of `paths` in roles.yml) knows, and what he wants."""
+
+    def members(part):
+        return [node for node, c in concepts.items() if part_of(c) == part]
+
+    known = assumed(concepts, infra=path["infra"])
+    known.update(*(members(p) for p in path["parts"]))
+    if path["engineer"]:
+        known.update(roles["known"]["concepts"])
+    goals = []
+    for goal in path["goals"]:
+        goals += members(goal[5:]) if goal.startswith("part ") else [goal]
+    return known, goals
+
+
 def reading_order(before, plan, rank):
     """Return the plan as a list: prerequisites first, among the ready least rank."""
     sorter = TopologicalSorter({node: before[node] & plan for node in plan})

@@ -1,0 +1,265 @@
+"""For chapters/snowflake-storage.ipynb: a small object store that counts what is asked of it, and races over it.
+
+By default it is a temporary folder, reached through `pyarrow.fs`, as every engine here would reach a bucket. The
+same cells run against any S3-compatible store when these variables are set before the kernel starts:
+
+    BOOK_S3_ENDPOINT   its address, such as http://127.0.0.1:5000
+    BOOK_S3_BUCKET     a bucket that exists (ridge-and-peak if not set)
+    AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_DEFAULT_REGION   as for every AWS client
+
+Everything is written under a fresh prefix, which is deleted when the store is closed, when it is collected, or when
+Python ends.
+"""
+
+import inspect
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import uuid
+import weakref
+from collections import Counter
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow.fs as pafs
+from fsspec.implementations.arrow import ArrowFile, ArrowFSWrapper
+
+BUCKET = "ridge-and-peak"
+
+
+class CountedFile(ArrowFile):
+    """A file open for reading; each read is one request to the store, and is written down."""
+
+    def read(self, *args):
+        data = self.stream.read(*args)
+        self.fs.tally["reads"] += 1
+        self.fs.tally["bytes"] += len(data)
+        return data
+
+    def readinto(self, buffer):
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+
+class CountedFileSystem(ArrowFSWrapper):
+    """A pyarrow filesystem for the engines, under lake://, that counts opens, files, reads and bytes."""
+
+    protocol = "lake"
+    root_marker = ""
+    cachable = False  # two stores in one process must not share their counts
+
+    def __init__(self, fs):
+        super().__init__(fs)
+        self.tally, self.opened = Counter(), set()
+
+    @classmethod
+    def _strip_protocol(cls, path):
+        return path.removeprefix("lake://").lstrip("/")
+
+    def open(self, path, mode="rb", **_):
+        if mode != "rb":
+            raise ValueError(f"engines may only read here, not {mode!r}")
+        path = self._strip_protocol(path)
+        stream = self.fs.open_input_file(path)
+        self.tally["opens"] += 1
+        self.opened.add(path)
+        return CountedFile(self, stream, path, mode)
+
+
+def _s3_client():
+    import boto3  # only for what pyarrow.fs has no word for: create if absent
+
+    return boto3.client("s3", endpoint_url=os.environ["BOOK_S3_ENDPOINT"])
+
+
+def _bucket():
+    endpoint = os.environ["BOOK_S3_ENDPOINT"]
+    scheme, _, host = endpoint.rpartition("://")
+    fs = pafs.S3FileSystem(
+        access_key=os.environ.get("AWS_ACCESS_KEY_ID"),
+        secret_key=os.environ.get("AWS_SECRET_ACCESS_KEY"),
+        region=os.environ.get("AWS_DEFAULT_REGION", "us-east-1"),
+        endpoint_override=host,
+        scheme=scheme or "https",
+    )
+    return fs, os.environ.get("BOOK_S3_BUCKET", BUCKET)
+
+
+class Store:
+    """Objects under one prefix: written whole, read in parts, never changed in place.
+
+    address: what `Store(address)` in another process needs to see the same objects; None makes a new prefix,
+    which this store owns and removes.
+    """
+
+    def __init__(self, address=None):
+        owned = address is None
+        if os.environ.get("BOOK_S3_ENDPOINT"):
+            base, bucket = _bucket()
+            self.address = address or f"{bucket}/{uuid.uuid4().hex}"
+            self._bucket, self._prefix = self.address.split("/", 1)
+            self._client = _s3_client()
+            remove = (_empty, self._client, self._bucket, self._prefix)
+        else:
+            base, self._client = pafs.LocalFileSystem(), None
+            folder = tempfile.TemporaryDirectory(prefix="lake-") if owned else None
+            self.address = address or folder.name
+            remove = (folder.cleanup,) if folder else None
+        self.fs = pafs.SubTreeFileSystem(self.address, base)
+        self.counted = CountedFileSystem(self.fs)
+        self.engine_fs = pafs.PyFileSystem(pafs.FSSpecHandler(self.counted))
+        self.close = weakref.finalize(self, *remove) if owned else lambda: None
+
+    def duckdb(self):
+        """Return a DuckDB connection that reads this store as lake://, and does nothing behind our back."""
+        import duckdb
+
+        connection = duckdb.connect()
+        # DuckDB 2.0.0 reads a Python file by seek and then read, from several threads at once unless it has
+        # none for that: short reads, about one query in four over two separate columns.
+        connection.execute("SET threads = 1; SET async_threads = 0")
+        connection.execute("SET enable_external_file_cache = false")
+        connection.register_filesystem(self.counted)
+        return connection
+
+    def put(self, path, data):
+        """Write the bytes `data` as the object `path`, whole, replacing what was there."""
+        if self._client is not None:
+            with self.fs.open_output_stream(path) as out:
+                out.write(data)
+        else:
+            draft, goal = self._draft(path, data)
+            os.replace(draft, goal)
+
+    def create(self, path, data):
+        """Write the object `path` unless it exists; return whether it was we who wrote it. Atomic."""
+        if self._client is not None:
+            return self._create_in_bucket(path, data)
+        draft, goal = self._draft(path, data)
+        try:
+            os.link(draft, goal)  # fails, atomically, where the name is taken
+        except FileExistsError:
+            return False
+        finally:
+            draft.unlink()
+        return True
+
+    def _draft(self, path, data):
+        goal = Path(self.address, path)
+        goal.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(self.address, f".{uuid.uuid4().hex}")
+        draft.write_bytes(data)
+        return draft, goal
+
+    def _create_in_bucket(self, path, data):
+        from botocore.exceptions import ClientError
+
+        key = f"{self._prefix}/{path}"
+        try:
+            self._client.put_object(
+                Bucket=self._bucket, Key=key, Body=data, IfNoneMatch="*"
+            )
+        except ClientError as error:
+            # 412: it exists. 409: another writer is just creating it.
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] in (409, 412):
+                return False
+            raise
+        return True
+
+    def get(self, path):
+        """Return the bytes of an object, in one request; FileNotFoundError where there is none."""
+        if (
+            self._client is not None
+        ):  # pyarrow asks for the size first, and may then read half of a newer object
+            key = f"{self._prefix}/{path}"
+            try:
+                return self._client.get_object(Bucket=self._bucket, Key=key)[
+                    "Body"
+                ].read()
+            except self._client.exceptions.NoSuchKey as error:
+                raise FileNotFoundError(path) from error
+        with self.fs.open_input_stream(path) as source:
+            return source.read()
+
+    def sizes(self, prefix=""):
+        """Return {path: bytes} of all objects under a prefix."""
+        found = self.fs.get_file_info(
+            pafs.FileSelector(prefix, allow_not_found=True, recursive=True)
+        )
+        return {info.path: info.size for info in found if info.is_file}
+
+    def delete(self, path):
+        """Remove one object."""
+        self.fs.delete_file(path)
+
+    @contextmanager
+    def counting(self):
+        """Give a dict that holds, after the block, what the engines asked of the store within it."""
+        self.counted.tally.clear()
+        self.counted.opened.clear()
+        seen = {}
+        yield seen
+        seen.update(
+            {name: self.counted.tally[name] for name in ("opens", "reads", "bytes")}
+        )
+        seen["files"] = len(self.counted.opened)
+
+    def race(self, job, *lessons, jobs):
+        """Run `job(store, **kwargs)` in one process per kwargs of `jobs`, all let go at once; return their answers.
+
+        job, lessons: functions of the notebook; their source goes to the children, which see nothing else of it.
+        """
+        parts = [inspect.getsource(f) for f in (*lessons, job)]
+        program = "\n\n".join([_CHILD_HEAD, *parts, _CHILD_TAIL % job.__name__])
+        children = []
+        try:
+            for kwargs in jobs:
+                child = subprocess.Popen(
+                    [sys.executable, "-c", program, self.address, json.dumps(kwargs)],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    cwd=Path(__file__).parent,
+                    text=True,
+                )
+                children.append(child)
+            for child in children:  # all are ready before any may go
+                if child.stdout.readline() != "ready\n":
+                    raise RuntimeError("a child process failed before the race")
+            for child in children:
+                child.stdin.write("go\n")
+                child.stdin.flush()
+            answers = [child.communicate(timeout=120)[0] for child in children]
+            if any(child.returncode for child in children):
+                raise RuntimeError("a child process failed in the race")
+            return [json.loads(answer) for answer in answers]
+        finally:
+            for child in children:
+                if child.poll() is None:
+                    child.kill()
+                    child.communicate()
+
+
+def _empty(client, bucket, prefix):
+    """Delete all under a prefix of a bucket; not by pyarrow, whose S3 is gone when Python ends."""
+    pages = client.get_paginator("list_objects_v2").paginate(
+        Bucket=bucket, Prefix=f"{prefix}/"
+    )
+    for page in pages:
+        for item in page.get("Contents", []):
+            client.delete_object(Bucket=bucket, Key=item["Key"])
+
+
+_CHILD_HEAD = """
+import io, json, sys, time, uuid
+import pyarrow as pa, pyarrow.parquet as pq; from snowflake_store import Store
+"""
+
+_CHILD_TAIL = """
+store, kwargs = Store(sys.argv[1]), json.loads(sys.argv[2])
+print("ready", flush=True)
+sys.stdin.readline()
+print(json.dumps(%s(store, **kwargs)))
+"""

@@ -1,0 +1,722 @@
+"""Some fifty small Streamlit apps, what a user does to each, and a driver that asks Streamlit itself.
+
+SCRIPTS maps a name to (source, steps). A source leaves out its first line, `import streamlit as st`. A step is all
+that a user does between two runs: {key or label of a widget: its new value}; a button's value is True.
+"""
+
+import sys
+from contextlib import contextmanager
+from functools import partial
+from textwrap import dedent
+from unittest.mock import patch
+
+import streamlit as st
+from streamlit.logger import set_log_level
+from streamlit.runtime.scriptrunner import RerunData
+from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.local_script_runner import LocalScriptRunner
+
+# An app's exception is shown on its page; Streamlit also logs it, and warns that no server is there.
+st.get_option(
+    "logger.level"
+)  # reads the configuration, which would set the level again
+set_log_level("CRITICAL")
+
+KINDS = "button checkbox slider number_input text_input selectbox radio".split()
+CLICK = True
+
+
+@contextmanager
+def our_main():
+    """Give `__main__` back: AppTest puts the app's module in its place and leaves it there."""
+    kept = sys.modules["__main__"]
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = kept
+
+
+def forget_caches():
+    """Empty Streamlit's two caches, which belong to the process and so outlive an app."""
+    st.cache_data.clear()
+    st.cache_resource.clear()
+
+
+def contents(block):
+    """A block of AppTest's element tree as nested tuples (kind, label or text, value or children)."""
+    seen = []
+    for child in block.children.values():
+        if isinstance(getattr(child, "children", None), dict):
+            kind = "container" if child.type == "flex_container" else child.type
+            seen.append((kind, getattr(child, "label", ""), contents(child)))
+        elif child.type == "exception":
+            seen.append(("exception", child.proto.type.rpartition(".")[2]))
+        elif child.type in KINDS:
+            seen.append((child.type, child.label, child.value))
+        elif child.type != "empty":  # the place of a spinner that has gone
+            seen.append((child.type, child.value))
+    return seen
+
+
+class Real:
+    """One session of a script in Streamlit's own test driver."""
+
+    _components = None
+
+    def __init__(self, source):
+        self.app = AppTest.from_string("import streamlit as st\n" + source)
+        self.app.default_timeout = 60
+        # A search through all installed packages for components, done once and not for each app.
+        self.app._bidi_component_manager = Real._components
+
+    def widgets(self):
+        """The widgets on the page, by key or else by label."""
+        found = [w for kind in KINDS for w in getattr(self.app, kind)]
+        return {w.label if named(w) else w.key or w.label: w for w in found}
+
+    def run(self, step=(), part=False):
+        """Do what the step says, run the app (or its one fragment), return page and state."""
+        shown = self.widgets()
+        for name, value in dict(step).items():
+            shown[name].set_value(value)
+        with our_main():
+            if part:  # AppTest asks for the whole app; a browser can ask for less
+                queue = list(self.app._fragment_storage._fragments)
+                less = partial(RerunData, fragment_id_queue=queue)
+                with patch(f"{LocalScriptRunner.__module__}.RerunData", less):
+                    self.app.run()
+            else:
+                self.app.run()
+        Real._components = self.app._bidi_component_manager
+        return self.view()
+
+    def view(self):
+        """What is on the page, in the sidebar, and in session_state."""
+        keys = sorted(self.app.session_state._state.filtered_state)  # those of users
+        state = {key: self.app.session_state[key] for key in keys}
+        pages = {"main": self.app.main, "sidebar": self.app.sidebar}
+        return {name: contents(page) for name, page in pages.items()} | {"state": state}
+
+
+def named(widget):
+    """Has this widget a key that Streamlit made up, as a form's button has?"""
+    return str(widget.key).startswith("FormSubmitter:")
+
+
+def app(source, *steps):
+    return dedent(source).strip() + "\n", steps
+
+
+SCRIPTS = {
+    # --- what is drawn
+    "five elements": app(
+        """
+        st.text("a page")
+        with st.container():
+            st.slider("Size", 0, 10, 3)
+            st.text("in a box")
+        st.text("the end")
+        """,
+        {"Size": 7},
+        {},
+    ),
+    "columns out of order": app(
+        """
+        left, right = st.columns(2)
+        right.text("drawn first")
+        left.text("drawn second")
+        with right:
+            st.text("drawn third")
+        """,
+        {},
+    ),
+    "boxes in boxes": app(
+        """
+        with st.expander("Outer"):
+            st.text("one")
+            with st.container():
+                inner = st.container()
+                st.text("three")
+            inner.text("two")
+        st.caption("below")
+        """,
+    ),
+    "sidebar": app(
+        """
+        st.sidebar.text("aside")
+        with st.sidebar:
+            n = st.slider("N", 0, 5, 2)
+        st.text(n)
+        """,
+        {"N": 4},
+    ),
+    "same widget in both places": app(
+        """
+        a = st.checkbox("Show")
+        b = st.sidebar.checkbox("Show")
+        st.text((a, b))
+        """,
+    ),
+    "a loop of widgets": app(
+        """
+        total = sum(st.slider(f"Part {i}", 0, 9, i) for i in range(4))
+        st.text(total)
+        """,
+        {"Part 2": 9},
+        {"Part 0": 1, "Part 3": 0},
+    ),
+    # --- locals, buttons, order
+    "counter that cannot count": app(
+        """
+        x = 0
+        if st.button("Add"):
+            x += 1
+        st.text(x)
+        """,
+        {"Add": CLICK},
+        {"Add": CLICK},
+        {},
+    ),
+    "counter above": app(
+        """
+        if "n" not in st.session_state:
+            st.session_state.n = 0
+        st.text(f"above {st.session_state.n}")
+        if st.button("Add"):
+            st.session_state.n += 1
+        st.text(f"below {st.session_state.n}")
+        """,
+        {"Add": CLICK},
+        {"Add": CLICK},
+        {},
+    ),
+    "counter by callback": app(
+        """
+        st.session_state.setdefault("n", 0)
+        def add(by):
+            st.session_state.n += by
+        st.text(f"above {st.session_state.n}")
+        st.button("Add", on_click=add, args=(1,))
+        st.button("Add ten", on_click=add, args=(10,))
+        st.text(f"below {st.session_state.n}")
+        """,
+        {"Add": CLICK},
+        {"Add ten": CLICK},
+        {"Add": CLICK},
+    ),
+    "counter by rerun": app(
+        """
+        st.session_state.setdefault("n", 0)
+        st.text(f"above {st.session_state.n}")
+        if st.button("Add"):
+            st.session_state.n += 1
+            st.rerun()
+        st.text(f"below {st.session_state.n}")
+        """,
+        {"Add": CLICK},
+        {"Add": CLICK},
+    ),
+    "button inside a button": app(
+        """
+        if st.button("Outer"):
+            st.text("opened")
+            if st.button("Inner"):
+                st.text("never seen")
+        """,
+        {"Outer": CLICK},
+        {"Inner": CLICK},
+    ),
+    "button with a key": app(
+        """
+        st.button("Go", key="go")
+        st.text(st.session_state.go)
+        """,
+        {"go": CLICK},
+        {},
+    ),
+    "callback draws": app(
+        """
+        def hello():
+            st.text("from the callback")
+        st.text("from the script")
+        st.button("Hello", on_click=hello)
+        """,
+        {"Hello": CLICK},
+        {},
+    ),
+    "callback sees the new value": app(
+        """
+        log = st.session_state.setdefault("log", [])
+        def note():
+            st.session_state.log.append(st.session_state.n)
+        st.slider("N", 0, 9, 0, key="n", on_change=note)
+        st.text(log)
+        """,
+        {"n": 5},
+        {"n": 5},
+        {"n": 6},
+        {"n": 5},
+    ),
+    "two callbacks in one step": app(
+        """
+        log = st.session_state.setdefault("log", [])
+        st.checkbox("B", key="b", on_change=log.append, args=("b",))
+        st.checkbox("A", key="a", on_change=log.append, args=("a",))
+        st.text(log)
+        """,
+        {"a": True, "b": True},
+        {"a": True, "b": False},
+    ),
+    "callback reruns": app(
+        """
+        st.session_state.setdefault("runs", 0)
+        st.session_state.runs += 1
+        def again():
+            st.session_state.called = True
+            st.rerun()
+        pressed = st.button("Again", on_click=again)
+        st.text((pressed, st.session_state.runs))
+        """,
+        {"Again": CLICK},
+        {},
+    ),
+    # --- identity
+    "label changes, no key": app(
+        """
+        more = st.checkbox("More")
+        n = st.slider("Many" if more else "Few", 0, 9, 1)
+        st.text(n)
+        """,
+        {"Few": 7},
+        {"More": True},
+        {"More": False},
+    ),
+    "label changes, key": app(
+        """
+        more = st.checkbox("More")
+        n = st.slider("Many" if more else "Few", 0, 9, 1, key="n")
+        st.text(n)
+        """,
+        {"n": 7},
+        {"More": True},
+        {"More": False},
+    ),
+    "default changes, no key": app(
+        """
+        start = st.slider("Start", 0, 5, 0)
+        st.text(st.slider("N", 0, 9, start))
+        """,
+        {"N": 7},
+        {"Start": 3},
+        {"Start": 0},
+    ),
+    "default changes, key": app(
+        """
+        start = st.slider("Start", 0, 5, 0)
+        st.text(st.slider("N", 0, 9, start, key="n"))
+        """,
+        {"n": 7},
+        {"Start": 3},
+    ),
+    "bounds change, key": app(
+        """
+        top = st.slider("Top", 5, 20, 10)
+        st.text(st.slider("N", 0, top, 1, key="n"))
+        """,
+        {"n": 7},
+        {"Top": 20},
+        {"n": 19},
+        {"Top": 10},
+    ),
+    "length of a text, key": app(
+        """
+        short = st.checkbox("Short")
+        st.text(st.text_input("Word", max_chars=3 if short else 9, key="w"))
+        """,
+        {"w": "ab"},
+        {"Short": True},
+    ),
+    "options change, no key": app(
+        """
+        kind = st.radio("Kind", ["fruit", "root"])
+        options = ["fig", "pear"] if kind == "fruit" else ["beet", "fig"]
+        st.text(st.selectbox("Food", options))
+        """,
+        {"Food": "pear"},
+        {"Kind": "root"},
+        {"Kind": "fruit"},
+    ),
+    "options change, key": app(
+        """
+        kind = st.radio("Kind", ["fruit", "root"], key="kind")
+        options = ["pear", "fig"] if kind == "fruit" else ["beet", "fig"]
+        st.text(st.selectbox("Food", options, key="food"))
+        st.text(st.session_state.food)
+        """,
+        {"food": "fig"},
+        {"kind": "root"},
+        {"food": "beet"},
+        {"kind": "fruit"},
+    ),
+    "radio options change, key": app(
+        """
+        wide = st.checkbox("Wide")
+        options = ["a", "b", "c"] if wide else ["a", "b"]
+        st.text(st.radio("R", options, index=1, key="r"))
+        """,
+        {"Wide": True},
+        {"r": "c"},
+        {"Wide": False},
+        {"r": "a"},
+    ),
+    "twins": app(
+        """
+        st.text("stays")
+        st.slider("N", 0, 9)
+        st.slider("N", 0, 9)
+        st.text("never drawn")
+        """,
+        {},
+    ),
+    "one key twice": app(
+        """
+        st.slider("N", 0, 9, key="k")
+        st.checkbox("M", key="k")
+        """,
+        {},
+    ),
+    "kind changes, key stays": app(
+        """
+        as_text = st.checkbox("Text")
+        v = st.text_input("V", key="v") if as_text else st.slider("V", 0, 9, 1, key="v")
+        st.text(repr(v))
+        """,
+        {"v": 4},
+        {"Text": True},
+        {"v": "x"},
+        {"Text": False},
+    ),
+    # --- what is forgotten
+    "hidden by if": app(
+        """
+        if st.checkbox("Show", value=True):
+            st.slider("N", 0, 9, 1, key="n")
+        st.text(st.session_state.get("n"))
+        """,
+        {"n": 8},
+        {"Show": False},
+        {"Show": True},
+    ),
+    "not reached, stop": app(
+        """
+        if not st.checkbox("Go on", value=True):
+            st.stop()
+        st.slider("N", 0, 9, 1, key="n")
+        """,
+        {"n": 8},
+        {"Go on": False},
+        {},
+        {"Go on": True},
+    ),
+    "not reached, exception": app(
+        """
+        d = st.number_input("Divide by", value=1)
+        st.text(12 // d)
+        st.slider("N", 0, 9, 1)
+        """,
+        {"N": 8},
+        {"Divide by": 0},
+        {"Divide by": 3},
+    ),
+    "hidden without a key": app(
+        """
+        page = st.radio("Page", ["one", "two"])
+        if page == "one":
+            st.text(st.text_input("Name"))
+        else:
+            st.text(st.checkbox("Agree"))
+        """,
+        {"Name": "Su"},
+        {"Page": "two"},
+        {"Agree": True},
+        {"Page": "one"},
+    ),
+    "said before it is drawn": app(
+        """
+        st.session_state.setdefault("n", 5)
+        if st.checkbox("Show"):
+            st.slider("N", 0, 9, key="n")
+        st.text(st.session_state.get("n"))
+        """,
+        {"Show": True},
+        {"n": 8},
+        {"Show": False},
+        {},
+        {"Show": True},
+    ),
+    "said for a hidden widget": app(
+        """
+        show = st.checkbox("Show", value=True)
+        if show:
+            st.slider("N", 0, 9, key="n")
+        elif st.button("Say"):
+            st.session_state.n = 6
+        st.text(st.session_state.get("n"))
+        """,
+        {"n": 3},
+        {"Show": False},
+        {"Say": CLICK},
+        {},
+        {"Show": True},
+    ),
+    # --- session_state
+    "assignment too late": app(
+        """
+        st.slider("N", 0, 9, 1, key="n")
+        if st.button("Reset"):
+            st.session_state.n = 0
+        st.text("end")
+        """,
+        {"n": 4},
+        {"Reset": CLICK},
+        {},
+    ),
+    "assignment in a callback": app(
+        """
+        def reset():
+            st.session_state.n = 0
+        st.slider("N", 0, 9, 1, key="n")
+        st.button("Reset", on_click=reset)
+        """,
+        {"n": 4},
+        {"Reset": CLICK},
+    ),
+    "assignment before": app(
+        """
+        if st.button("Nine"):
+            st.session_state.n = 9
+        st.slider("N", 0, 9, key="n")
+        st.text(st.session_state["n"])
+        """,
+        {"n": 4},
+        {"Nine": CLICK},
+        {},
+        {"n": 2},
+    ),
+    "a key that is not there": app(
+        """
+        st.text("before")
+        st.text(st.session_state["ghost"])
+        """,
+    ),
+    "an attribute that is not there": app(
+        """
+        st.text(st.session_state.ghost)
+        """,
+    ),
+    "deletion": app(
+        """
+        st.session_state.setdefault("a", 1)
+        st.session_state.b = 2
+        del st.session_state.b
+        if st.button("Delete"):
+            del st.session_state["a"]
+        st.text(("a" in st.session_state, "b" in st.session_state))
+        st.text(len(st.session_state))
+        """,
+        {"Delete": CLICK},
+        {},
+    ),
+    "deletion before the widget": app(
+        """
+        if st.button("Forget"):
+            del st.session_state["n"]
+        st.text(st.slider("N", 0, 9, 1, key="n"))
+        """,
+        {"n": 4},
+        {"Forget": CLICK},
+        {},
+        {"n": 5},
+    ),
+    "a button cannot be assigned": app(
+        """
+        st.session_state.go = True
+        st.button("Go", key="go")
+        """,
+    ),
+    "callback fails": app(
+        """
+        def fail():
+            st.session_state.tried = True
+            1 / 0
+        st.slider("N", 0, 9, key="n")
+        st.button("Fail", on_click=fail, key="f")
+        """,
+        {"n": 6},
+        {"f": CLICK},
+        {},
+    ),
+    "an app that fails at once": app("""1 / 0""", {}),
+    "mutable value": app(
+        """
+        items = st.session_state.setdefault("items", [])
+        word = st.text_input("Word")
+        if st.button("Add"):
+            items.append(word)
+        st.text(items)
+        """,
+        {"Word": "ridge"},
+        {"Add": CLICK},
+        {"Word": "peak", "Add": CLICK},
+        {},
+    ),
+    # --- forms
+    "form": app(
+        """
+        with st.form("f"):
+            n = st.slider("N", 0, 9, 1)
+            w = st.text_input("Word", key="w")
+            sent = st.form_submit_button("Send")
+        st.text((n, w, sent))
+        """,
+        {"N": 4, "w": "ab", "Send": CLICK},
+        {},
+        {"N": 5, "Send": CLICK},
+    ),
+    "form and callback": app(
+        """
+        def check():
+            st.session_state.seen = st.session_state.n
+        with st.form("f"):
+            st.number_input("N", value=0, key="n")
+            st.form_submit_button("Send", on_click=check)
+        st.text(st.session_state.get("seen"))
+        """,
+        {"n": 3, "Send": CLICK},
+        {"Send": CLICK},
+    ),
+    "callback inside a form": app(
+        """
+        with st.form("f"):
+            st.checkbox("C", on_change=print)
+        """,
+    ),
+    "button inside a form": app(
+        """
+        with st.form("f"):
+            st.button("B")
+        """,
+    ),
+    "two forms": app(
+        """
+        for name in ("left", "right"):
+            with st.form(name):
+                v = st.number_input("V", value=0)
+                st.form_submit_button("Send " + name)
+            st.text(v)
+        """,
+        {"Send left": CLICK},
+    ),
+    "a form's key": app(
+        """
+        say = st.checkbox("Say")
+        with st.form("f"):
+            st.form_submit_button("Send")
+        if say:
+            st.session_state.f = 1
+        with st.form("f"):
+            st.text("never drawn")
+        """,
+        {"Say": True},
+    ),
+    # --- caches
+    "cache_data": app(
+        """
+        calls = st.session_state.setdefault("calls", [])
+        @st.cache_data
+        def square(n, _log):
+            _log.append(n)
+            st.caption(f"squaring {n}")
+            return [n * n]
+        n = st.slider("N", 0, 9, 2)
+        square(n, calls).append("spoilt")
+        st.text(square(n, calls))
+        st.text(calls)
+        """,
+        {"N": 3},
+        {"N": 2},
+        {},
+    ),
+    "cache_resource": app(
+        """
+        @st.cache_resource
+        def shared():
+            return [1, 2]
+        shared().append(3)
+        st.text(shared())
+        st.text(shared() is shared())
+        """,
+        {},
+        {},
+    ),
+    "failures are not cached": app(
+        """
+        st.session_state.setdefault("tries", 0)
+        @st.cache_data
+        def flaky(_state):
+            _state.tries += 1
+            return 1 // (_state.tries - 1)
+        st.text(flaky(st.session_state))
+        st.text(st.session_state.tries)
+        """,
+        {},
+        {},
+    ),
+    "clearing a cache": app(
+        """
+        log = st.session_state.setdefault("log", [])
+        @st.cache_data
+        def load(name, *, _log):
+            _log.append(name)
+            return name.upper()
+        if st.button("Clear"):
+            load.clear()
+        st.text(load("a", _log=log) + load("b", _log=log) + load(name="a", _log=log))
+        st.text(log)
+        """,
+        {},
+        {"Clear": CLICK},
+    ),
+    # --- fragments, run as part of the whole app
+    "fragment": app(
+        """
+        st.session_state.setdefault("part", 0)
+        st.session_state.full = st.session_state.get("full", 0) + 1
+        @st.fragment
+        def part():
+            st.session_state.part += 1
+            st.slider("Inside", 0, 9, key="inside")
+            st.text(st.session_state.part)
+        st.text(st.session_state.full)
+        part()
+        st.checkbox("Outside")
+        """,
+        {"inside": 3},
+        {"Outside": True},
+        {"inside": 4},
+    ),
+    "fragment fails": app(
+        """
+        bad = st.checkbox("Bad")
+        @st.fragment
+        def part():
+            st.text("inside")
+            if bad:
+                raise ValueError("no")
+        part()
+        st.text("after")
+        """,
+        {"Bad": True},
+        {"Bad": False},
+    ),
+}

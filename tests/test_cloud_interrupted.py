@@ -1,0 +1,115 @@
+"""chapters/cloud-interrupted.ipynb: any two crashes, a reader at work meanwhile, and what is refused."""
+
+import os
+import threading
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+from chapter_code import chapter
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+C = chapter("cloud-interrupted")
+PARTS = st.dictionaries(
+    st.sampled_from(["a", "b", "c", "\u5cad"]), st.binary(max_size=9), max_size=3
+)
+CALLS = ("mkdir", "open", "write", "fsync", "close", "replace", "unlink")
+
+
+class Died(BaseException):
+    """What stands for a kill here: nothing in the chapter may catch it."""
+
+
+@contextmanager
+def dying(moment):
+    """Let the moment-th file-system call of this process be the last, done by half if it writes."""
+    kept, left = {name: getattr(os, name) for name in CALLS}, [moment]
+
+    def wrap(name, call):
+        def wrapped(*args):
+            left[0] -= 1
+            if left[0] == 0:
+                if name == "write":
+                    call(args[0], args[1][: len(args[1]) // 2])
+                raise Died
+            return call(*args)
+
+        return wrapped
+
+    try:
+        for name, call in kept.items():
+            setattr(os, name, wrap(name, call))
+        yield
+    except Died:
+        pass
+    finally:
+        for name, call in kept.items():
+            setattr(os, name, call)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.tuples(PARTS, st.integers(1, 25)), max_size=5),
+    PARTS,
+    st.integers(1, 25),
+)
+def test_any_crashes_in_any_order_leave_a_published_version(
+    tmp_path_factory, story, first, moment
+):
+    root = tmp_path_factory.mktemp("root")
+    C.publish(root, first)
+    now = first
+    for parts, moment in story:
+        with dying(moment):
+            C.publish(root, parts)
+        seen = C.published(root)
+        assert seen in (now, parts)
+        now = seen
+    for parts, _ in story:
+        C.publish(root, parts)
+        assert C.published(root) == parts
+    assert not (root / "CURRENT.new").exists()
+
+
+def test_a_reader_at_work_sees_one_version_or_the_other(tmp_path):
+    versions = [{"a": bytes([i]) * 5000, "b": bytes([i]) * 10} for i in range(2)]
+    C.publish(tmp_path, versions[0])
+    stop = threading.Event()
+
+    def keep_writing():
+        while not stop.is_set():
+            for version in versions:
+                C.publish(tmp_path, version)
+
+    writer = threading.Thread(target=keep_writing)
+    writer.start()
+    try:
+        seen = [C.published(tmp_path) for _ in range(300)]
+    finally:
+        stop.set()
+        writer.join()
+    assert all(version in versions for version in seen)
+
+
+def test_a_version_is_named_by_all_of_its_content():
+    names = {
+        C.version_of(parts)
+        for parts in ({}, {"a": b""}, {"b": b""}, {"a": b"b"}, {"a": b"", "b": b""})
+    }
+    assert len(names) == 5
+    assert C.version_of({"a": b"1", "b": b"2"}) == C.version_of({"b": b"2", "a": b"1"})
+
+
+@pytest.mark.parametrize("bad", [(0, 1), (1, 0), (-1, 1), (1, -1), (np.nan, 1)])
+def test_best_segment_refuses(bad):
+    with pytest.raises(ValueError, match="need cost > 0"):
+        C.best_segment(*bad)
+
+
+@given(st.floats(1e-6, 5), st.floats(0.1, 100), st.floats(0, 3), st.floats(0.2, 5))
+def test_no_other_segment_is_better(cost, mean, delay, times):
+    best = C.best_segment(cost * mean, mean)
+    assert 0 < best < mean
+    other = C.factor(times * best, cost * mean, mean, delay)
+    assert C.factor(best, cost * mean, mean, delay) <= other * (1 + 1e-9)

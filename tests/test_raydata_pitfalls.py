@@ -1,0 +1,132 @@
+"""The total functions of the pitfalls chapter on inputs that nobody chose; no engine is started."""
+
+import itertools
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from chapter_code import chapter
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+FIELDS = {"file", "rows", "error", "id", "value"}
+
+
+@pytest.fixture(scope="module")
+def pitfalls():
+    return chapter("raydata-pitfalls")
+
+
+def whole(unit):
+    """Is this a report that says either what was read or why not?"""
+    return set(unit) == FIELDS and (
+        unit["rows"] == len(unit["id"]) == len(unit["value"])
+        if not unit["error"]
+        else unit["rows"] == 0 and unit["id"] == unit["value"] == []
+    )
+
+
+@given(st.binary(max_size=400), st.text(max_size=10))
+def test_unit_is_total_on_any_bytes_and_names(pitfalls, content, name):
+    unit = pitfalls.read_unit(name, content)
+    assert whole(unit) and unit["file"] == name and unit["error"]
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_unit_is_total_on_damaged_files(pitfalls, data):
+    """Several bytes changed, a piece cut out or put in twice: an error or a whole report."""
+    content = bytearray(pitfalls.GOOD)
+    places = st.integers(0, len(content) - 1)
+    for at in data.draw(st.lists(places, max_size=6)):
+        content[at] = data.draw(st.integers(0, 255))
+    a, b = sorted(data.draw(st.tuples(places, places)))
+    content[a:b] = content[a:b] * data.draw(st.integers(0, 2))
+    assert whole(pitfalls.read_unit("f", bytes(content)))
+
+
+def test_every_truncation_is_an_error(pitfalls):
+    good = pitfalls.GOOD
+    assert all(pitfalls.read_unit("f", good[:n])["error"] for n in range(len(good)))
+    assert not pitfalls.read_unit("f", good)["error"]
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.integers(-(2**63), 2**63 - 1), max_size=20),
+    st.sampled_from(["plain", "swapped", "text", "float32"]),
+)
+def test_unit_gives_back_what_was_written(pitfalls, ids, how):
+    values = np.array([float(i % 1000) for i in ids])
+    columns = {
+        "plain": {"id": np.array(ids, np.int64), "value": values},
+        "swapped": {"value": values, "id": np.array(ids, np.int64)},
+        "text": {"id": [str(i) for i in ids], "value": [str(v) for v in values]},
+        "float32": {"id": np.array(ids, np.int64), "value": values.astype("f4")},
+    }[how]
+    if how == "text" and not ids:
+        columns = {"id": np.array([], np.int64), "value": values}
+    unit = pitfalls.read_unit("f", pitfalls.parquet(columns))
+    assert (unit["error"], unit["rows"]) == ("", len(ids))
+    assert (unit["id"], unit["value"]) == (ids, values.tolist())
+
+
+@pytest.mark.parametrize("columns", [{"id": [0.5], "value": [1.0]}, {"id": [1]}, {}])
+def test_unit_refuses_what_does_not_fit(pitfalls, columns):
+    unit = pitfalls.read_unit("f", pitfalls.parquet(columns))
+    assert whole(unit) and unit["error"]
+
+
+def test_a_path_that_cannot_be_read_is_reported(pitfalls, tmp_path):
+    folder = pitfalls.unit_of_path({"path": str(tmp_path)})
+    absent = pitfalls.unit_of_path({"path": str(tmp_path / "庐山.parquet")})
+    assert whole(folder) and folder["error"] == "IsADirectoryError"
+    assert absent["error"] == "FileNotFoundError" and absent["file"] == "庐山.parquet"
+    (tmp_path / "庐山 50%.parquet").write_bytes(pitfalls.GOOD)
+    there = pitfalls.unit_of_path({"path": str(tmp_path / "庐山 50%.parquet")})
+    assert (there["rows"], there["error"]) == (100, "")
+
+
+@given(st.integers())
+def test_total_reports_and_keeps_the_row(pitfalls, n):
+    def strict(row):
+        if row["id"] % 2:
+            raise KeyError("odd")
+        return {"half": row["id"] // 2}
+
+    row = {"id": n}
+    result = pitfalls.total(strict)(row)
+    assert row == {"id": n}, "the input is not altered"
+    if n % 2:
+        assert result == {"id": n, "error": "KeyError: 'odd'"}
+    else:
+        assert result == {"half": n // 2, "error": ""}
+
+
+@pytest.mark.parametrize("blocks, bad", [(0, 1), (-1, 0), (4, -1)])
+def test_expected_loss_refuses_nonsense(pitfalls, blocks, bad):
+    with pytest.raises(ValueError, match="need blocks"):
+        pitfalls.expected_loss(blocks, bad)
+
+
+def test_expected_loss_at_its_edges(pitfalls):
+    assert pitfalls.expected_loss(7, 0) == 0 and pitfalls.expected_loss(1, 1) == 1
+    assert pitfalls.expected_loss(7, 1) == Fraction(1, 7)
+
+
+@given(
+    st.lists(st.integers(-50, 50), min_size=1, max_size=40),
+    st.lists(st.integers(0, 3), min_size=40, max_size=40),
+)
+def test_two_stages_equal_one(pitfalls, values, parts):
+    """However rows are dealt to parts: sums and the three largest merge to the same result."""
+    group = {"key": np.zeros(len(values), int), "value": np.array(values)}
+    part = np.array(parts[: len(values)])
+    for stage in (pitfalls.group_sum, pitfalls.top):
+        first = [
+            stage({k: v[part == p] for k, v in group.items()}) for p in np.unique(part)
+        ]
+        merged = {
+            k: np.array(list(itertools.chain(*(g[k] for g in first)))) for k in group
+        }
+        assert sorted(stage(merged)["value"]) == sorted(stage(group)["value"])

@@ -1,0 +1,324 @@
+"""What the notebook on elastic compute cannot check about itself: any input, bad input, races, deaths, and the S3 door."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from chapter_code import CHAPTERS, chapter
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import optimize
+
+sys.path.insert(0, str(CHAPTERS))
+from snowflake_worker import Node, NodeLost, store_uri
+
+compute = chapter("snowflake-compute")
+names = st.lists(st.text("abcdef", min_size=1), min_size=1, max_size=5, unique=True)
+quick = settings(max_examples=60, deadline=None)
+
+
+# --- placement ---------------------------------------------------------------
+
+
+@quick
+@given(names, st.integers(1, 5), st.floats(0, 1, exclude_max=True))
+def test_a_ring_gives_each_position_to_the_next_point(names, v, x):
+    ring = compute.Ring(names, v)
+    points = {
+        compute.number(f"/{name}/{k}") / 2**64: name for name in names for k in range(v)
+    }
+    later = [p for p in points if p > x]
+    assert ring.place(x) == points[min(later) if later else min(points)]
+    assert ring.place(x) == compute.Ring(names[::-1], v).place(x)
+    assert sum(ring.shares().values()) == pytest.approx(1)
+    assert min(ring.shares().values()) > 0
+
+
+@quick
+@given(names, st.integers(1, 5), st.lists(st.floats(0, 1, exclude_max=True)))
+def test_on_a_ring_files_move_to_the_newcomer_only(names, v, positions):
+    old, new = compute.Ring(names, v), compute.Ring([*names, "new"], v)
+    assert all(new.place(x) in (old.place(x), "new") for x in positions)
+
+
+@pytest.mark.parametrize("arguments", [([], 64), (["a"], 0), (["a"], -1)])
+def test_a_ring_without_points_is_refused(arguments):
+    with pytest.raises(ValueError, match="needs a node"):
+        compute.Ring(*arguments)
+
+
+def test_numbers_are_the_same_in_every_process():
+    code = "import hashlib; print(int.from_bytes(hashlib.blake2b(b'sales-007', digest_size=8).digest()))"
+    for seed in ("1", "2"):
+        told = subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+        )
+        assert int(told.stdout) == compute.number("sales-007") < 2**64
+
+
+# --- schedules and caches ----------------------------------------------------
+
+
+@quick
+@given(
+    st.lists(st.lists(st.floats(0.1, 10), max_size=6), min_size=1, max_size=5),
+    st.data(),
+)
+def test_stealing_does_all_work_once_and_leaves_nobody_idle(queues, data):
+    speeds = data.draw(
+        st.lists(st.floats(0.1, 5), min_size=len(queues), max_size=len(queues))
+    )
+    done = compute.schedule(queues, speeds, steal=True)
+    sizes = sorted((end - start) * speeds[node] for node, start, end in done)
+    np.testing.assert_allclose(sizes, sorted(sum(queues, [])), rtol=1e-9, atol=1e-9)
+    last_start = max((start for _, start, _ in done), default=0)
+    for node in range(len(queues)):
+        ends = [end for n, _, end in done if n == node]
+        assert not done or max(ends, default=0) >= last_start - 1e-9
+    alone = compute.schedule(queues, speeds, steal=False)
+    for node, queue in enumerate(queues):
+        ends = [end for n, _, end in alone if n == node]
+        assert max(ends, default=0) == pytest.approx(sum(queue) / speeds[node])
+
+
+@quick
+@given(
+    st.lists(st.integers(0, 9), min_size=1, max_size=80),
+    st.dictionaries(st.integers(1, 79), st.integers(1, 6), max_size=4),
+    st.integers(1, 4),
+)
+def test_laziness_never_moves_more_also_by_modulo(requests, sizes, capacity):
+    sizes = {0: 3} | sizes
+    setting = requests, sizes, capacity, lambda file, nodes: file % len(nodes)
+    lazy, nothing = compute.replay(*setting, eager=False)
+    eager, pushes = compute.replay(*setting, eager=True)
+    assert not nothing.any()
+    assert (~lazy).sum() <= (~eager).sum() + pushes.sum()
+
+
+@quick
+@given(st.lists(st.integers(1, 20), min_size=3, max_size=6), st.integers(1, 5))
+def test_the_two_exact_hit_rates_agree(weights, size):
+    p = np.array(weights) / sum(weights)
+    size = min(size, len(p) - 1)
+    exact = compute.king(p.tolist(), size)
+    assert compute.by_integral(p, size) == pytest.approx(exact, abs=1e-6)
+    t = optimize.brentq(lambda t: (1 - np.exp(-p * t)).sum() - size, 0, 1e6)
+    by_bisection = p @ (1 - np.exp(-p * t))
+    assert compute.che(p, size) == pytest.approx(by_bisection, abs=1e-6)
+
+
+@pytest.mark.parametrize("size", [0, 5, 6, -1])
+def test_che_refuses_a_cache_that_holds_nothing_or_all(size):
+    with pytest.raises(ValueError, match="needs 0 < size < 5"):
+        compute.che(np.full(5, 0.2), size)
+
+
+class Slow:
+    """A node that answers after a random while, to shake the order of the threads."""
+
+    def __init__(self):
+        self.seen = []
+
+    def scan(self, file, keep):
+        time.sleep(random.choice([0, 0, 1e-4]))
+        self.seen.append((file, keep))
+        return {"rows": 1, "cents": int(file), "fetched": 0, "bytes": 0}
+
+
+@pytest.fixture
+def restless():
+    """Let threads take turns as often as Python can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.parametrize("steal", [False, True])
+def test_no_file_is_lost_or_scanned_twice_under_races(steal, restless):
+    for _ in range(20):
+        nodes = {f"w{i}": Slow() for i in range(8)}
+        files = [str(i) for i in range(60)]
+        total = compute.scan_table(nodes, compute.modulo, files, steal)
+        seen = Counter(file for node in nodes.values() for file, _ in node.seen)
+        assert seen == Counter(files)
+        assert total["cents"] == sum(range(60)) and total["rows"] == 60
+        strange = [
+            (f, keep, name)
+            for name, node in nodes.items()
+            for f, keep in node.seen
+            if keep != (compute.modulo(f, sorted(nodes)) == name)
+        ]
+        assert not strange, "kept in the cache if and only if it is one's own"
+        assert total["stolen"] == sum(
+            not keep for node in nodes.values() for _, keep in node.seen
+        )
+        assert steal or not total["stolen"]
+
+
+# --- the nodes ---------------------------------------------------------------
+
+
+@pytest.fixture
+def place(tmp_path):
+    """Return (store's address, folder of disks, six files with their sums)."""
+    store, disks = tmp_path / "store", tmp_path / "disks"
+    store.mkdir()
+    disks.mkdir()
+    sums = {}
+    for i in range(6):
+        cents = list(range(i * 3))
+        sums[f"f{i}"] = sum(cents)
+        column = pa.array(cents, pa.int64())
+        pq.write_table(pa.table({"cents": column}), store / f"f{i}")
+    return store_uri(store), disks, sums
+
+
+def test_a_node_keeps_the_files_used_last_on_its_disk(place):
+    store, disks, sums = place
+    node = Node("w0", store, disks, capacity=3)
+    model = compute.LRU(3)
+    try:
+        for file in random.Random(1).choices(sorted(sums), k=60):
+            told = node.scan(file)
+            assert told["cents"] == sums[file] and told["rows"] == 3 * int(file[1])
+            assert told["fetched"] == (not model.use(file)) == (told["bytes"] > 0)
+            assert sorted(os.listdir(node.disk)) == sorted(model.held)
+        assert node.scan("f0", keep=False)["cents"] == 0
+        assert sorted(os.listdir(node.disk)) == sorted(model.held)
+        node.forget()
+        assert os.listdir(node.disk) == [] and node.scan("f5")["fetched"] == 1
+        assert node.resident() < 200
+    finally:
+        node.close()
+    assert node.process.returncode == 0
+
+
+def test_a_node_survives_a_bad_order_and_says_what_was_wrong(place):
+    store, disks, _ = place
+    node = Node("w0", store, disks, capacity=1)
+    try:
+        with pytest.raises(RuntimeError, match="w0: FileNotFoundError"):
+            node.scan("no such file")
+        assert node.scan("f2")["rows"] == 6
+    finally:
+        node.close()
+    with pytest.raises(NodeLost):
+        node.scan("f2")
+
+
+def test_a_killed_node_is_lost_also_while_it_works(place):
+    store, disks, _ = place
+    node = Node("w0", store, disks, capacity=1)
+    node.slow(30)
+    timer = threading.Timer(0.3, node.process.kill)
+    timer.start()
+    with pytest.raises(NodeLost, match="w0"):
+        node.scan("f1")
+    timer.join()
+    node.close()
+
+
+def test_a_cache_of_nothing_is_refused_before_a_process_starts(tmp_path):
+    with pytest.raises(ValueError, match="at least one file"):
+        Node("w0", "file:///nowhere", tmp_path, capacity=0)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks into /proc")
+def test_nodes_die_with_a_parent_that_is_killed(place):
+    store, disks, _ = place
+    code = (
+        f"import sys, time; sys.path.insert(0, {str(CHAPTERS)!r})\n"
+        "from snowflake_worker import Node\n"
+        f"node = Node('w0', {store!r}, {str(disks)!r}, 1)\n"
+        "node.scan('f1'); print(node.process.pid, flush=True); time.sleep(60)"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True
+    )
+    child = Path("/proc") / parent.stdout.readline().strip()
+    assert child.exists()
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    parent.stdout.close()
+    for _ in range(200):
+        if not child.exists() or ") Z " in (child / "stat").read_text():
+            break
+        time.sleep(0.05)
+    else:
+        pytest.fail("the node outlived its parent")
+
+
+# --- the store ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("endpoint", ["127.0.0.1:9000", "ftp://x", "http://"])
+def test_an_endpoint_that_is_no_url_is_refused(monkeypatch, tmp_path, endpoint):
+    monkeypatch.setenv("BOOK_S3_ENDPOINT", endpoint)
+    with pytest.raises(ValueError, match="BOOK_S3_ENDPOINT must be like"):
+        store_uri(tmp_path)
+
+
+# Runs the notebook's own cells that use the store, with 40 files for 120, and the third tier with a tenth of the rows.
+CELLS = """
+import nbformat, matplotlib
+matplotlib.use("Agg")
+cells = [c for c in nbformat.read("snowflake-compute.ipynb", 4).cells if c.cell_type == "code"]
+names = {"__name__": "__main__"}
+last = next(i for i, c in enumerate(cells) if "workplace.cleanup()" in c.source)
+assert last > 10
+for cell in cells[: last + 1]:
+    if any(w in cell.source for w in ("import hashlib", "def number", "scan_table", "class Ring")):
+        exec(cell.source.replace("120", "40"), names)
+assert names["store"].startswith("s3://book/store?"), names["store"]
+for cell in cells[last:]:
+    if "ROWS = 3_000_000" in cell.source or "def through_the_store" in cell.source:
+        exec(cell.source.replace("3_000_000", "300_000"), names)
+assert names["third"] == names["aggregate"](names["PAIRS"], 240)[0]
+assert names["third"][1] == 300_000
+left = names["system"].get_file_info(names["fs"].FileSelector("book", recursive=True))
+print("left in the bucket:", [f.path for f in left if f.is_file])
+"""
+
+
+def test_the_same_cells_run_over_s3():
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        told = subprocess.run(
+            [sys.executable, "-c", CELLS],
+            cwd=CHAPTERS,
+            env={
+                **os.environ,
+                "BOOK_S3_ENDPOINT": f"http://{host}:{port}",
+                "AWS_ACCESS_KEY_ID": "nobody",
+                "AWS_SECRET_ACCESS_KEY": "nothing",
+                "AWS_EC2_METADATA_DISABLED": "true",
+            },
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+    finally:
+        server.stop()
+    assert told.returncode == 0, told.stderr
+    assert "same sum in five runs" in told.stdout
+    assert told.stdout.endswith("left in the bucket: []\n")
