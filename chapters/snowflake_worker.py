@@ -28,7 +28,7 @@ def store_uri(folder):
         raise ValueError(
             f"BOOK_S3_ENDPOINT must be like http://host:port, got {endpoint!r}"
         )
-    bucket = os.environ.get("BOOK_S3_BUCKET", "book")
+    bucket = os.environ.get("BOOK_S3_BUCKET", "ridge-and-peak")
     return (
         f"s3://{bucket}/{Path(folder).name}?endpoint_override={where.netloc}"
         f"&scheme={where.scheme}&region=us-east-1&allow_bucket_creation=true"

@@ -71,7 +71,15 @@ def test_unit_gives_back_what_was_written(pitfalls, ids, how):
     assert (unit["id"], unit["value"]) == (ids, values.tolist())
 
 
-@pytest.mark.parametrize("columns", [{"id": [0.5], "value": [1.0]}, {"id": [1]}, {}])
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"id": [0.5], "value": [1.0]},
+        {"id": [1]},
+        {},
+        {"id": [1], "value": [1.0], "unit": ["m"]},
+    ],
+)
 def test_unit_refuses_what_does_not_fit(pitfalls, columns):
     unit = pitfalls.read_unit("f", pitfalls.parquet(columns))
     assert whole(unit) and unit["error"]
@@ -84,7 +92,8 @@ def test_a_path_that_cannot_be_read_is_reported(pitfalls, tmp_path):
     assert absent["error"] == "FileNotFoundError" and absent["file"] == "庐山.parquet"
     (tmp_path / "庐山 50%.parquet").write_bytes(pitfalls.GOOD)
     there = pitfalls.unit_of_path({"path": str(tmp_path / "庐山 50%.parquet")})
-    assert (there["rows"], there["error"]) == (100, "")
+    assert (there["file"], there["rows"]) == ("庐山 50%.parquet", 100)
+    assert there["error"] == ""
 
 
 @given(st.integers())
@@ -122,11 +131,12 @@ def test_two_stages_equal_one(pitfalls, values, parts):
     """However rows are dealt to parts: sums and the three largest merge to the same result."""
     group = {"key": np.zeros(len(values), int), "value": np.array(values)}
     part = np.array(parts[: len(values)])
-    for stage in (pitfalls.group_sum, pitfalls.top):
+    wanted = {pitfalls.group_sum: [sum(values)], pitfalls.top: sorted(values)[-3:]}
+    for stage, result in wanted.items():
         first = [
             stage({k: v[part == p] for k, v in group.items()}) for p in np.unique(part)
         ]
         merged = {
             k: np.array(list(itertools.chain(*(g[k] for g in first)))) for k in group
         }
-        assert sorted(stage(merged)["value"]) == sorted(stage(group)["value"])
+        assert sorted(stage(merged)["value"]) == sorted(stage(group)["value"]) == result

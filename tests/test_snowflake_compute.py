@@ -285,13 +285,13 @@ assert last > 10
 for cell in cells[: last + 1]:
     if any(w in cell.source for w in ("import hashlib", "def number", "scan_table", "class Ring")):
         exec(cell.source.replace("120", "40"), names)
-assert names["store"].startswith("s3://book/store?"), names["store"]
+assert names["store"].startswith("s3://ridge-and-peak/store?"), names["store"]
 for cell in cells[last:]:
     if "ROWS = 3_000_000" in cell.source or "def through_the_store" in cell.source:
         exec(cell.source.replace("3_000_000", "300_000"), names)
 assert names["third"] == names["aggregate"](names["PAIRS"], 240)[0]
 assert names["third"][1] == 300_000
-left = names["system"].get_file_info(names["fs"].FileSelector("book", recursive=True))
+left = names["system"].get_file_info(names["fs"].FileSelector("ridge-and-peak", recursive=True))
 print("left in the bucket:", [f.path for f in left if f.is_file])
 """
 

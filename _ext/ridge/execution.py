@@ -37,12 +37,14 @@ def _read(path):
 
 
 def _imported(source, folder):
-    """Yield the modules in `folder` that Python source text imports, and those that they import."""
-    names = set(re.findall(r"^\s*(?:from|import)\s+(\w+)", source, re.MULTILINE))
-    for path in sorted(folder / f"{name}.py" for name in names):
-        if path.exists():
-            yield path
-            yield from _imported(path.read_text(encoding="utf-8"), folder)
+    """Return the modules in `folder` that Python source text imports, and those that they import, sorted."""
+    found, texts = set(), [source]
+    while texts:
+        names = re.findall(r"^\s*(?:from|import)\s+(\w+)", texts.pop(), re.MULTILINE)
+        new = {p for p in (folder / f"{n}.py" for n in names) if p.exists()} - found
+        found |= new
+        texts += [path.read_text(encoding="utf-8") for path in new]
+    return sorted(found)
 
 
 def key(path):
@@ -56,7 +58,7 @@ def key(path):
         if cell["cell_type"] == "code"
     ]
     source = "\n".join(text for text, _ in cells)
-    modules = sorted(set(_imported(source, path.parent)))
+    modules = _imported(source, path.parent)
     mentioned = source + "".join(m.read_text(encoding="utf-8") for m in modules)
     data = path.parent.parent / "data"
     files = [
