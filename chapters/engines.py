@@ -181,32 +181,6 @@ def _told_its_ports(start_raylet):
     return start
 
 
-_PORTS = (
-    "metrics_agent_port",
-    "metrics_export_port",
-    "dashboard_agent_listen_port",
-    "runtime_env_agent_port",
-)
-
-
-def _not_waiting(start_raylet):
-    """Name the ports of a node's agents in advance: a node gives up if they take over 15 seconds to find their own."""
-
-    def start(*args, **options):
-        node, session = args[2], Path(args[11])
-        with contextlib.ExitStack() as stack:
-            for name in _PORTS:
-                if not options.get(name):
-                    held = stack.enter_context(socket.socket())
-                    held.bind(("127.0.0.1", 0))
-                    options[name] = held.getsockname()[1]
-        for name in _PORTS:
-            (session / f"{name}_{node}").write_text(str(options[name]))
-        return start_raylet(*args, **options)
-
-    return start
-
-
 def _import_ray(alone):
     """Import Ray and Ray Data without a word; `alone` means a cluster of our own, on loopback, with a token of its own."""
     small = dict(_SMALL_RAY)
@@ -270,6 +244,8 @@ def start_ray_cluster(cpus_per_node, store_mib=80):
     from ray.cluster_utils import Cluster
 
     cluster = Cluster()
+    # No process that copies the workers' logs to a driver which does not print them.
+    cluster.add_node = functools.partial(cluster.add_node, include_log_monitor=False)
 
     def close():
         ray.shutdown()
@@ -281,7 +257,9 @@ def start_ray_cluster(cpus_per_node, store_mib=80):
     store = store_mib * 2**20
     with hushed(), _or_stop(engine):
         for number, cpus in enumerate(cpus_per_node):
-            head = dict(include_dashboard=False, temp_dir=str(engine.folder))
+            head = dict(
+                include_dashboard=False, no_monitor=True, temp_dir=str(engine.folder)
+            )
             cluster.add_node(
                 num_cpus=cpus, object_store_memory=store, **({} if number else head)
             )

@@ -396,6 +396,18 @@ SCRIPTS = {
         {"v": "x"},
         {"Text": False},
     ),
+    "one key, two identities": app(
+        """
+        def put():
+            st.session_state.n = 2
+        if st.button("Put", on_click=put):
+            st.slider("Narrow", 0, 3, key="n")
+        st.slider("Wide", 0, 9, key="n")
+        """,
+        {"Put": CLICK},
+        {},
+        {"n": 4},
+    ),
     # --- what is forgotten
     "hidden by if": app(
         """

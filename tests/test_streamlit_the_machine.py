@@ -128,16 +128,19 @@ def test_random_events_on_the_scripts_of_the_table(name, data):
 def test_a_fragment_alone_draws_its_block_and_nothing_else(moves):
     source = SCRIPTS["fragment"][0]
     real, mini = Real(source), Session(source)
-    assert real.run() == mini.run()
-    for count, value in enumerate(moves, 2):
+    for step in ({}, {"Outside": True}):
+        assert real.run(step) == mini.run(step)
+    for count, value in enumerate(moves, 3):
         theirs, ours = (
             real.run({"inside": value}, part=True),
             mini.run({"inside": value}),
         )
         assert theirs["main"] == [ours["main"][1]]
         assert theirs["state"] == ours["state"]
-        assert (ours["state"]["full"], ours["state"]["part"]) == (1, count)
-    assert real.run() == mini.run(), "nothing outside was forgotten"
+        assert (ours["state"]["full"], ours["state"]["part"]) == (2, count)
+    last = mini.run()
+    assert real.run() == last
+    assert last["main"][2] == ("checkbox", "Outside", True), "it was not forgotten"
 
 
 def test_a_failing_or_stopping_fragment_leaves_the_rest_of_the_page():
