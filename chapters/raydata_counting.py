@@ -8,6 +8,7 @@ import contextlib
 import io
 import os
 import re
+import sys
 import threading
 import time
 from pathlib import Path
@@ -17,6 +18,10 @@ class Log:
     """A file to which every worker appends lines; one write a line, so that lines stay whole and keep their order."""
 
     def __init__(self, path):
+        from ray import cloudpickle
+
+        # Workers on another node need not have this file.
+        cloudpickle.register_pickle_by_value(sys.modules[__name__])
         self.path = str(path)
         Path(path).touch()
 

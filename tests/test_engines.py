@@ -58,7 +58,7 @@ def test_an_engine_leaves_nothing_when_the_program_fails(use, tmp_path):
             cwd=CHAPTERS,
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=400,
         )
         said, complaint = child.stdout.splitlines(), child.stderr.splitlines()
         assert child.returncode == 1 and len(said) == 1, child.stdout + child.stderr
@@ -93,7 +93,8 @@ def test_stop_ends_what_the_engine_started_and_nothing_else():
     try:
         assert [p.pid for p in engine.processes()] == [after.pid]
         assert engine.stop() == (0, 0)
-        assert before.poll() is None and after.wait(10) != 0
+        assert before.poll() is None
+        assert not psutil.pid_exists(after.pid)
     finally:
         for process in (before, after):
             process.kill()
