@@ -34,6 +34,8 @@ _SMALL_RAY = {
     "RAY_worker_niceness": "0",
     # A worker more than there are slots is kept, as a logical GPU has one: killed after a second, it would be started again.
     "RAY_num_workers_soft_limit": "4",
+    # One process to spill and one to bring back, where Ray would take four of each.
+    "RAY_max_io_workers": "1",
     # Half a minute for each step of a start is less than a busy machine may need.
     "RAY_agent_register_timeout_ms": "180000",
     "RAY_worker_register_timeout_seconds": "180",
