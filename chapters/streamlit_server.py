@@ -191,15 +191,25 @@ class Server:
                 raise TimeoutError(f"no script printed {line!r}:\n{self.words}")
             time.sleep(0.01)
 
-    def printed(self, word):
-        """Return what scripts printed after `word` in lines that begin with it, since this was last asked."""
-        lines = self.words.splitlines()
-        new, self._read = lines[self._read :], len(lines)
-        return [
-            line.removeprefix(word).strip()
-            for line in new
-            if line.split()[:1] == [word]
-        ]
+    def printed(self, word, least=0):
+        """Return what scripts printed after `word` in lines that begin with it, since this was last asked.
+
+        Waits for `least` such lines; raises TimeoutError when they do not come.
+        """
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            lines = self.words.splitlines()
+            new = [
+                line.removeprefix(word).strip()
+                for line in lines[self._read :]
+                if line.split()[:1] == [word]
+            ]
+            if len(new) >= least:
+                self._read = len(lines)
+                return new
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"fewer than {least} lines {word!r}:\n{self.words}")
+            time.sleep(0.01)
 
 
 class Message(NamedTuple):

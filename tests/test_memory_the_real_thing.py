@@ -38,7 +38,8 @@ def test_pages_without_a_live_object_are_retained_until_a_trim(trim):
     pages = real.count_pages(noted["pages"])
     assert noted["left"] and pages["live"] == 1
     few, many = sorted([pages["retained"], pages["returned"]])
-    assert few <= 3 and many >= 795
+    # The pages at the two ends of the hole may go either way.
+    assert few <= 8 and many >= 790
     assert (pages["returned"] > 700) == trim
 
 
