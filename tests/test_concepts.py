@@ -305,3 +305,14 @@ def test_three_paths_can_be_read_without_javascript(site, browser):
     page.locator("details summary", has_text=titles[0]).click()
     assert page.locator("a[href='loss-many-faces.html']").first.is_visible()
     context.close()
+
+
+def test_evidence_speaks_for_and_against():
+    rows = yaml.safe_load((ROOT / "data/evidence.yml").read_text(encoding="utf-8"))
+    fields = {"chapter", "claim", "source", "design", "n", "figure", "status"}
+    for row in rows:
+        assert set(row) == fields and all(str(v).strip() for v in row.values()), row
+        assert row["status"] in {"supported", "mixed", "contradicted"}, row
+    for stem in ("living-switch", "living-year", "living-russell"):
+        verdicts = {row["status"] for row in rows if row["chapter"] == stem}
+        assert verdicts - {"supported"}, f"{stem} has met no contrary evidence"
