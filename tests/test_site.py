@@ -88,6 +88,8 @@ def test_page_has_no_serious_accessibility_fault(visit, scheme):
     page, _, _ = visit
     page.emulate_media(color_scheme=scheme)
     page.wait_for_selector(f"html[data-theme={scheme}]")
+    # Colours fade from one scheme to the other; what is examined is the page at rest.
+    page.evaluate("Promise.all(document.getAnimations().map(a => a.finished))")
     # What is the same on every page is examined on the home page, which is small;
     # of the ledger's tables, all alike, the first rows.
     shared = [".highlight", "math", "figure svg", ".bd-sidebar", ".bd-header"]
