@@ -8,7 +8,6 @@ import atexit
 import contextlib
 import functools
 import inspect
-import io
 import logging
 import os
 import re
@@ -23,8 +22,11 @@ from pathlib import Path
 
 import psutil
 
-# For one small machine only: by default Ray 2.60 gives the map and the reduce side of each shuffle, and each Parquet read, worker
-# processes of their own, and two cores then start and stop workers all the time. A cluster keeps the defaults.
+from plumbing import hushed
+
+# For a small machine: by default Ray 2.60 gives the map and the reduce side of each shuffle, and each Parquet read, worker
+# processes of their own, and two cores then start and stop workers all the time. A program of your own on a cluster should keep
+# the defaults; the chapters set these there too, since what they count depends on them.
 _SMALL_RAY = {
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
     "RAY_DATA_USE_DATASOURCE_V2": "0",
@@ -41,30 +43,6 @@ _SMALL_RAY = {
     "RAY_worker_register_timeout_seconds": "180",
     "RAY_gcs_server_port_wait_time_s": "180",
 }
-
-
-@contextlib.contextmanager
-def hushed():
-    """Send stdout and stderr to nowhere, Python's (a kernel has its own) and file descriptors 1 and 2, which children inherit."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    kept = [os.dup(fd) for fd in (1, 2)]
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        for fd in (1, 2):
-            os.dup2(nowhere, fd)
-        with (
-            contextlib.redirect_stdout(io.StringIO()),
-            contextlib.redirect_stderr(io.StringIO()),
-        ):
-            yield
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        for fd, old in zip((1, 2), kept, strict=True):
-            os.dup2(old, fd)
-            os.close(old)
-        os.close(nowhere)
 
 
 def children():

@@ -1,10 +1,11 @@
-"""What several chapters need and none of them teaches: crisp figures, explorables for the static page, a meter of memory."""
+"""What several chapters need and none of them teaches: crisp figures, explorables for the static page, a meter of memory, silence."""
 
+import io
 import json
 import os
 import sys
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from html import escape
 from pathlib import Path
 
@@ -103,8 +104,8 @@ def explorable(title, picture, controls, script, *, data=None, play=None, pace=6
 
 
 @contextmanager
-def _hushed():
-    """Send file descriptors 1 and 2 to nowhere: the profiler's C++ side writes its start and stop there."""
+def hushed():
+    """Send stdout and stderr to nowhere, Python's (a kernel has its own) and file descriptors 1 and 2, which children inherit."""
     sys.stdout.flush()
     sys.stderr.flush()
     kept = [os.dup(fd) for fd in (1, 2)]
@@ -112,8 +113,11 @@ def _hushed():
     try:
         for fd in (1, 2):
             os.dup2(nowhere, fd)
-        yield
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            yield
     finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
         for fd, old in zip((1, 2), kept, strict=True):
             os.dup2(old, fd)
             os.close(old)
@@ -128,7 +132,7 @@ def peak_bytes(run):
     from torch.profiler import ProfilerActivity, profile  # few chapters need torch
 
     with (
-        _hushed(),
+        hushed(),  # the profiler's C++ side writes its start and stop to 1 and 2
         profile(activities=[ProfilerActivity.CPU], profile_memory=True) as trace,
     ):
         run()

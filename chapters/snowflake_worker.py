@@ -29,9 +29,10 @@ def store_uri(folder):
             f"BOOK_S3_ENDPOINT must be like http://host:port, got {endpoint!r}"
         )
     bucket = os.environ.get("BOOK_S3_BUCKET", "ridge-and-peak")
+    region = os.environ.get("AWS_DEFAULT_REGION", "us-east-1")
     return (
         f"s3://{bucket}/{Path(folder).name}?endpoint_override={where.netloc}"
-        f"&scheme={where.scheme}&region=us-east-1&allow_bucket_creation=true"
+        f"&scheme={where.scheme}&region={region}&allow_bucket_creation=true"
     )
 
 

@@ -17,9 +17,8 @@ from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.local_script_runner import LocalScriptRunner
 
 # An app's exception is shown on its page; Streamlit also logs it, and warns that no server is there.
-st.get_option(
-    "logger.level"
-)  # reads the configuration, which would set the level again
+# Reading the configuration sets the level, so it is read first.
+st.get_option("logger.level")
 set_log_level("CRITICAL")
 
 KINDS = "button checkbox slider number_input text_input selectbox radio".split()
