@@ -21,7 +21,6 @@ import warnings
 from pathlib import Path
 
 import psutil
-
 from plumbing import hushed
 
 # For a small machine: by default Ray 2.60 gives the map and the reduce side of each shuffle, and each Parquet read, worker
