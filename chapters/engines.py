@@ -21,7 +21,7 @@ import warnings
 from pathlib import Path
 
 import psutil
-from plumbing import hushed
+from hush import hushed
 
 # For a small machine: by default Ray 2.60 gives the map and the reduce side of each shuffle, and each Parquet read, worker
 # processes of their own, and two cores then start and stop workers all the time. A program of your own on a cluster should keep

@@ -1,14 +1,11 @@
-"""What several chapters need and none of them teaches: crisp figures, explorables for the static page, a meter of memory, silence."""
+"""What several chapters need and none of them teaches: crisp figures, explorables for the static page, a meter of memory."""
 
-import io
 import json
-import os
-import sys
 import tempfile
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from html import escape
 from pathlib import Path
 
+from hush import hushed
 from IPython.display import HTML
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 
@@ -101,27 +98,6 @@ def explorable(title, picture, controls, script, *, data=None, play=None, pace=6
         f'<div class="controls" role="group" aria-label="{escape(title, quote=True)}" hidden>{"".join(controls)}{button}</div>'
         f"<script>{code}</script></figure>"
     )
-
-
-@contextmanager
-def hushed():
-    """Send stdout and stderr to nowhere, Python's (a kernel has its own) and file descriptors 1 and 2, which children inherit."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    kept = [os.dup(fd) for fd in (1, 2)]
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        for fd in (1, 2):
-            os.dup2(nowhere, fd)
-        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-            yield
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        for fd, old in zip((1, 2), kept, strict=True):
-            os.dup2(old, fd)
-            os.close(old)
-        os.close(nowhere)
 
 
 def peak_bytes(run):

@@ -17,7 +17,6 @@ from chapter_code import CHAPTERS
 
 sys.path.insert(0, str(CHAPTERS))
 import engines  # noqa: E402
-import plumbing  # noqa: E402
 
 RAY = """
 ray, engine = engines.start_ray()
@@ -111,14 +110,14 @@ def test_a_free_port_can_be_bound():
 
 
 def test_hushed_silences_python_descriptors_and_children(capfd):
-    with plumbing.hushed():
+    with engines.hushed():
         print("python")
         print("python", file=sys.stderr)
         os.write(1, b"descriptor")
         os.write(2, b"descriptor")
         subprocess.run(["echo", "child"], check=True)
     print("heard")
-    with pytest.raises(ZeroDivisionError), plumbing.hushed():
+    with pytest.raises(ZeroDivisionError), engines.hushed():
         1 / 0  # noqa: B018
     os.write(2, b"heard")
     assert tuple(capfd.readouterr()) == ("heard\n", "heard")
