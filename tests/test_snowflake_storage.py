@@ -301,7 +301,7 @@ def test_the_cells_of_the_chapter_run_on_a_bucket(bucket):
     """The notebook's code with the environment variable set; its checks are the test.
 
     A stand-in server answers a request in some milliseconds of this machine's time, so the orders lie in 4 files
-    here, each writer appends 4 rows, and of the checks only those of the store run. BOOK_SLOW=1 runs every cell as it stands (two minutes).
+    here, each writer appends 4 rows, and of the checks only those of the store run. BOOK_SLOW=1 runs every cell as it stands (some minutes).
     """
     program = textwrap.dedent(f"""
         import json, re, sys
