@@ -48,7 +48,7 @@ class Book:
             shutil.copy(ROOT / file, folder)
         (folder / "chapters").mkdir()
         (folder / "data").mkdir()
-        for file in ("plumbing.py", "matplotlibrc"):
+        for file in ("plumbing.py", "hush.py", "matplotlibrc"):
             shutil.copy(ROOT / "chapters" / file, folder / "chapters")
         (folder / "chapters/references.bib").write_text("")
         (folder / "chapters/ledger.md").write_text(
