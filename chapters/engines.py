@@ -75,8 +75,8 @@ def end_processes(processes, patience=10):
 
 
 # Waits until its input ends, which happens when the process that started it is gone; then takes the folder away, and looks
-# again for ten seconds, for processes that die later than their master may still write.
-_GUARD = 'read _; for i in 1 2 3 4 5 6 7 8 9 10; do rm -rf "$1"; sleep 1; done'
+# again for a minute, for processes that die later than their master, or were only starting, may still write.
+_GUARD = 'read _; i=0; while [ $i -lt 60 ]; do rm -rf "$1"; sleep 1; i=$((i+1)); done'
 
 
 class Engine:
