@@ -5,6 +5,7 @@ Two nodes of Ray and two workers of Spark, on loopback, each in processes of the
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -90,7 +91,7 @@ def spark_cluster():
         for process in started:
             process.kill()
             process.wait()
-        engines.shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def wait_until(ready, patience=120):

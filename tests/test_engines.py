@@ -5,10 +5,12 @@ Ray and Spark run in a child process each, one after the other: together they wo
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import psutil
@@ -99,6 +101,31 @@ def test_stop_ends_what_the_engine_started_and_nothing_else():
         for process in (before, after):
             process.kill()
             process.wait()
+
+
+KILLED = """
+import os, signal, subprocess
+import engines
+engine = engines.Engine("none", lambda: None)
+# What was only starting writes when everybody else is gone.
+late = f"sleep 12; mkdir -p {engine.folder}/late; touch {engine.folder}/late/written"
+subprocess.Popen(["sh", "-c", late], start_new_session=True)
+print(engine.folder, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_the_folder_of_a_killed_program_goes_and_stays_away():
+    with subprocess.Popen(
+        [sys.executable, "-c", KILLED], cwd=CHAPTERS, stdout=subprocess.PIPE, text=True
+    ) as program:
+        folder = Path(program.stdout.readline().strip())
+    assert program.returncode == -signal.SIGKILL
+    time.sleep(14)  # the late writer has written
+    deadline = time.monotonic() + 20
+    while folder.exists():
+        assert time.monotonic() < deadline, "nobody took the folder away"
+        time.sleep(0.1)
 
 
 def test_a_free_port_can_be_bound():

@@ -67,10 +67,8 @@ class Book:
 
     def call(self, *command):
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
-        for name in (
-            "GITHUB_REPOSITORY",
-            "MPLBACKEND",
-        ):  # what another test may have set
+        # Another test, or the machine, may have set these.
+        for name in ("GITHUB_REPOSITORY", "MPLBACKEND"):
             environment.pop(name, None)
         done = subprocess.run(
             list(command),
