@@ -26,7 +26,7 @@ FACES = {
 SIGNS = "0123456789()[]{}|‖⟨⟩√∑∏∫=+−<>^~¯ˆ˜˙¨˘ˇ‾→\u0302\u0303\u0305\u030c\u0332\u20d7"
 ITALICS = [chr(c) for c in (*range(0x1D434, 0x1D468), *range(0x1D6E2, 0x1D71C), 0x210E)]
 # All that a page asks for; on the search page also Sphinx' own scripts.
-USED = ("furo.css", "pygments.css", "book.css", "furo.js", "page.js", "search.js")
+USED = ("furo.css", "pygments.css", "book.css", "furo.js", "page.js", "preview.js", "search.js")
 BINDER = {"github.com": "gh", "gitlab.com": "gl"}
 HAN = "[\u2e80-\u303f\u3400-\u9fff\uff00-\uffef]"
 
