@@ -32,15 +32,21 @@ class LedgerDirective(SphinxDirective):
 
 
 def is_claim(node):
-    return (
-        isinstance(node, nodes.Element)
-        and node.get("realtype", "") not in NOT_CLAIMS
-        and "countertype" in node
-    )
+    return isinstance(node, nodes.Element) and node.get("realtype", "") not in NOT_CLAIMS and "countertype" in node
 
 
 def is_check(node):
     return isinstance(node, nodes.container) and "tag_check" in node.get("classes", [])
+
+
+def state_of(cell):
+    """What became of this cell in the run that the page shows: `outputs` has tagged those that did not pass."""
+    classes = cell.get("classes", [])
+    return "fell" if "tag_fell" in classes else "not run" if "tag_not-run" in classes else "passed"
+
+
+def holds(claim):
+    return all(check["state"] == "passed" for check in claim["checks"])
 
 
 def in_solution(node):
@@ -64,7 +70,9 @@ def forget(app, env, docname):
 def collect(app, doctree):
     """Sphinx `doctree-read`: note the page's claims in order, each with the checks that follow it."""
     env = app.env
-    printed = env.metadata[env.docname].pop("printed", {})
+    if any(map(_is_tally, doctree.findall(nodes.container))):
+        env.ridge_pages.add(env.docname)
+    words = env.metadata[env.docname].pop("words", {})
     claims = []
     for node in doctree.findall(lambda n: is_claim(n) or is_check(n)):
         if is_claim(node):
@@ -83,13 +91,11 @@ def collect(app, doctree):
             logger.warning("a check cell stands before the first claim", location=node)
         else:
             claim = claims[-1]
-            anchor = f"check-{claim['label']}" + (
-                f"-{len(claim['checks']) + 1}" if claim["checks"] else ""
-            )
+            anchor = f"check-{claim['label']}" + (f"-{len(claim['checks']) + 1}" if claim["checks"] else "")
             node["ids"].append(anchor)
             node["claim"] = claim["label"]
             claim["checks"].append(
-                {"id": anchor, "printed": printed.get(node.get("cell_index"), "")}
+                {"id": anchor, "state": state_of(node), "printed": words.get(node.get("cell_index"), "")}
             )
     for claim in claims:
         if not claim["checks"]:
@@ -104,11 +110,7 @@ def collect(app, doctree):
 
 def number_of(env, docname, claim):
     """Return the claim's name with its number on the page, as 'Theorem 1.3'."""
-    numbers = (
-        env.toc_fignumbers.get(docname, {})
-        .get(claim["kind"], {})
-        .get(claim["label"], ())
-    )
+    numbers = env.toc_fignumbers.get(docname, {}).get(claim["kind"], {}).get(claim["label"], ())
     return f"{claim['type'].title()} {'.'.join(map(str, numbers))}".strip()
 
 
@@ -120,12 +122,7 @@ def title_of(claim):
 def find(env, label):
     """Return (docname, claim) of a label, or None."""
     return next(
-        (
-            (d, c)
-            for d, claims in env.ridge_claims.items()
-            for c in claims
-            if c["label"] == label
-        ),
+        ((d, c) for d, claims in env.ridge_claims.items() for c in claims if c["label"] == label),
         None,
     )
 
@@ -140,21 +137,16 @@ def _cell(*children):
 
 
 def _row(app, env, here, docname, claim):
-    name = nodes.paragraph(
-        "", "", link(app, here, docname, claim["label"], number_of(env, docname, claim))
-    )
+    name = nodes.paragraph("", "", link(app, here, docname, claim["label"], number_of(env, docname, claim)))
     name += title_of(claim)
     verdicts = nodes.bullet_list(classes=["verdicts"])
     for check in claim["checks"]:
-        words = check["printed"].splitlines() or ["passed"]
-        item = nodes.paragraph(
-            "", "", link(app, here, docname, check["id"], "✓", ["passed"])
-        )
+        words = check["printed"].splitlines() or [WORDS[check["state"]]]
+        sign = "✓" if check["state"] == "passed" else "✗"
+        item = nodes.paragraph("", "", link(app, here, docname, check["id"], sign, [check["state"].replace(" ", "-")]))
         item += [
             nodes.Text(" "),
-            nodes.literal(
-                "", words[0] if len(words[0]) < 160 else words[0][:157] + "…"
-            ),
+            nodes.literal("", words[0] if len(words[0]) < 160 else words[0][:157] + "…"),
         ]
         verdicts += nodes.list_item("", item)
     row = nodes.row("", _cell(name), _cell(verdicts))
@@ -163,9 +155,7 @@ def _row(app, env, here, docname, claim):
 
 
 def _table(*rows):
-    group = nodes.tgroup(
-        "", nodes.colspec(colwidth=40), nodes.colspec(colwidth=60), cols=2
-    )
+    group = nodes.tgroup("", nodes.colspec(colwidth=40), nodes.colspec(colwidth=60), cols=2)
     head = nodes.row(
         "",
         _cell(nodes.paragraph("", "claim")),
@@ -182,51 +172,71 @@ def _in_book_order(env):
     return [d for d in order if d in env.ridge_claims]
 
 
-def _ledger(app, here):
+def tally(app, here):
+    """Return paragraphs that say how many of the book's claims hold in this build, and lead to those that do not."""
     env = app.env
-    pages = _in_book_order(env)
-    claims = sum(len(env.ridge_claims[d]) for d in pages)
-    checks = sum(len(c["checks"]) for d in pages for c in env.ridge_claims[d])
-    total = f"{claims} claims on {len(pages)} pages, {checks} checks, all passed in this build."
-    parts = [nodes.paragraph("", "", nodes.strong("", total))]
-    for docname in pages:
-        heading = nodes.rubric(
-            "", "", link(app, here, docname, "", env.titles[docname].astext())
-        )
-        parts += [
-            heading,
-            _table(
-                *(_row(app, env, here, docname, c) for c in env.ridge_claims[docname])
-            ),
-        ]
+    claims = [(d, c) for d in _in_book_order(env) for c in env.ridge_claims[d]]
+    broken = [(d, c) for d, c in claims if not holds(c)]
+    total = f"{len(claims) - len(broken)} of {len(claims)} claims hold on this machine."
+    said = nodes.paragraph("", "", nodes.strong("", total), classes=["tally"])
+    if not broken:
+        return [said]
+    list_ = nodes.bullet_list(classes=["fallen"])
+    for docname, claim in broken:
+        check = next(c for c in claim["checks"] if c["state"] != "passed")
+        line = nodes.paragraph("", "", link(app, here, docname, check["id"], number_of(env, docname, claim)))
+        line += [*title_of(claim), nodes.Text(f": its check {WORDS[check['state']]}.")]
+        list_ += nodes.list_item("", line)
+    said += nodes.Text(" These do not:")
+    return [said, list_]
+
+
+def _ledger(app, here):
+    env, parts = app.env, tally(app, here)
+    for docname in _in_book_order(env):
+        rows = (_row(app, env, here, docname, c) for c in env.ridge_claims[docname])
+        parts += [nodes.rubric("", "", link(app, here, docname, "", env.titles[docname].astext())), _table(*rows)]
     return parts
 
 
+WORDS = {"passed": "passed", "fell": "fell on this machine", "not run": "was not run"}
+
+
+def _seal(app, cell, docname, ledger_page):
+    """Return the line beneath a check, or beneath another cell that fell."""
+    state = state_of(cell)
+    mark = nodes.paragraph(classes=["seal", state.replace(" ", "-")])
+    mark += nodes.inline("", "验" if state == "passed" else "✗", classes=["stamp"])
+    if not is_check(cell):
+        mark += nodes.Text(" This cell fell on this machine. What follows it was not run.")
+        return mark
+    mark += nodes.Text({"passed": " passed in this build"}.get(state, f" seal broken: this check {WORDS[state]}"))
+    if "claim" in cell:
+        mark += [
+            nodes.Text(": "),
+            link(app, docname, docname, cell["claim"], number_of(app.env, *find(app.env, cell["claim"]))),
+        ]
+        if ledger_page:
+            mark += [nodes.Text(" · "), link(app, docname, ledger_page, f"ledger-{cell['claim']}", "ledger")]
+    return mark
+
+
+def _is_tally(node):
+    return isinstance(node, nodes.container) and "tally" in node.get("classes", [])
+
+
 def seal(app, doctree, docname):
-    """Sphinx `doctree-resolved`: mark each check cell, and fill the ledger."""
+    """Sphinx `doctree-resolved`: mark each check cell and each that fell; fill the ledger and the tally."""
     ledger_page = next((d for d in app.env.ridge_pages if d.endswith("ledger")), None)
-    for statement in doctree.findall(
-        lambda n: isinstance(n, nodes.section) and n["ids"] == ["proof-content"]
-    ):
-        statement[
-            "ids"
-        ] = []  # sphinx-proof gives every statement of a page the same id
-    for cell in list(doctree.findall(is_check)):
-        mark = nodes.paragraph(classes=["seal"])
-        mark += nodes.inline("", "验", classes=["stamp"])
-        mark += nodes.Text(" passed in this build")
-        if "claim" in cell:
-            found = find(app.env, cell["claim"])
-            name = number_of(app.env, *found)
-            mark += nodes.Text(": ")
-            mark += link(app, docname, docname, cell["claim"], name)
-            if ledger_page:
-                row = f"ledger-{cell['claim']}"
-                mark += nodes.Text(" · ")
-                mark += link(app, docname, ledger_page, row, "ledger")
-        cell += mark
+    for statement in doctree.findall(lambda n: isinstance(n, nodes.section) and n["ids"] == ["proof-content"]):
+        statement["ids"] = []  # sphinx-proof gives every statement of a page the same id
+    for cell in list(doctree.findall(nodes.container)):
+        if is_check(cell) or state_of(cell) == "fell":
+            cell += _seal(app, cell, docname, ledger_page)
     for place in list(doctree.findall(Ledger)):
         place.replace_self(_ledger(app, docname))
+    for place in list(doctree.findall(_is_tally)):
+        place.replace_self(tally(app, docname))
 
 
 def rewrite_pages(app, env):

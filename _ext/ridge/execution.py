@@ -2,29 +2,48 @@
 
     python _ext/ridge/execution.py [CHAPTER.ipynb …]      (all of chapters/ when none is named)
 
-A chapter's outputs are kept in _build/executed/ under a key of everything that can change them: its code cells, the
-modules beside it that it imports, the data files that it names, the figure style, the locked packages and Python. While the
-key holds, the chapter is not run again; prose, captions, alt texts and tags are no part of it.
+A chapter's outputs are kept in _build/executed/ under a key of everything that can change them: its code, the files of
+chapters/ and data/ that it names, those that any process opened while it ran (as the kernel of Linux saw it), what in the
+environment steers it, the locked packages and Python. While the key holds, the chapter is not run again.
 
-nbmake runs a copy in .run/ (it overwrites what it runs, and refuses paths through _build/), laid out like the
-repository, so that imports and ../data work. A run that is killed leaves only that copy, which the next run replaces.
+nbmake runs a copy in a temporary folder, laid out like the repository, so that imports and ../data work. A check that
+fails does not stop its chapter; any other error does. What fell is kept, shown on the page, and run again next time.
 """
 
+import ctypes
 import hashlib
+import io
 import json
 import os
 import re
 import shutil
+import struct
 import sys
+import tempfile
 import time
+from contextlib import redirect_stdout
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 CHAPTERS = ROOT / "chapters"
 STORE = ROOT / "_build" / "executed"
-STAGE = ROOT / ".run"
-CELL_SECONDS = 300
-_RUN_TAGS = {"raises-exception", "skip-execution"}
+CELL_SECONDS = 1800  # for a cell that hangs; the longest takes 20 s, and a busy machine 30 times that
+
+# What steers a chapter from outside: the doors of the README, and what engines and servers read of themselves.
+STEERS = (
+    "CI",
+    "RAY_",
+    "SPARK_",
+    "PYSPARK_",
+    "JAVA_HOME",
+    "BOOK_S3_",
+    "AWS_",
+    "RIDGE_SERVERS",
+    "RIDGE_RECORD",
+    "STREAMLIT_",
+    "MALLOC_",
+    "LD_PRELOAD",
+)
 
 
 def code_cells(notebook):
@@ -36,45 +55,37 @@ def _read(path):
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def _imported(source, folder):
-    """Return the modules in `folder` that Python source text imports, and those that they import, sorted."""
-    found, texts = set(), [source]
+def _code(path):
+    return ["".join(c["source"]) for c in _read(path)["cells"] if c["cell_type"] == "code"]
+
+
+def uses(path, opened=None):
+    """Return the files of chapters/ and data/ that the notebook at `path` needs: named in its code, or opened as it ran.
+
+    `opened` holds names from the root, as the last run saw them when left out.
+    """
+    named, texts, root = {path.parent / "matplotlibrc"}, _code(path), path.parent.parent
+    parts = [p for p in path.parent.iterdir() if p.suffix == ".py" or (p / "__init__.py").exists()]
     while texts:
-        names = re.findall(r"^\s*(?:from|import)\s+(\w+)", texts.pop(), re.MULTILINE)
-        new = {p for p in (folder / f"{n}.py" for n in names) if p.exists()} - found
-        found |= new
-        texts += [path.read_text(encoding="utf-8") for path in new]
-    return sorted(found)
+        words = texts.pop()
+        mentioned = (p for p in parts if re.search(rf"\b{p.stem}\b", words))
+        files = {f for p in mentioned for f in ([p] if p.is_file() else p.rglob("*.py"))}
+        texts += [f.read_text(encoding="utf-8") for f in files - named]
+        named |= files | {f for f in (root / "data").rglob("*") if f.name in words}
+    seen = last_run(path).get("opened", []) if opened is None else opened
+    return sorted(f for f in {*named, *(root / name for name in seen)} if f.is_file())
 
 
-def key(path):
-    """Return the digest of all that can change the outputs of the notebook at `path`."""
-    cells = [
-        [
-            "".join(cell["source"]),
-            sorted(_RUN_TAGS & set(cell["metadata"].get("tags", []))),
-        ]
-        for cell in _read(path)["cells"]
-        if cell["cell_type"] == "code"
-    ]
-    source = "\n".join(text for text, _ in cells)
-    modules = _imported(source, path.parent)
-    mentioned = source + "".join(m.read_text(encoding="utf-8") for m in modules)
-    data = path.parent.parent / "data"
-    files = [
-        f
-        for f in sorted(data.rglob("*"))
-        if f.is_file() and (f.name in mentioned or f.parent.name + "/" in mentioned)
-    ]
-    settings = [path.parent / "matplotlibrc", ROOT / "constraints.txt"]
-    digest = hashlib.sha256(json.dumps([cells, sys.version]).encode())
-    for file in modules + files + [s for s in settings if s.exists()]:
-        digest.update(file.name.encode() + hashlib.sha256(file.read_bytes()).digest())
-    return digest.hexdigest()
+def key(path, opened=None):
+    """Return the digest of all that can change the outputs of the notebook at `path`; `opened` as in `uses`."""
+    steers = sorted(item for item in os.environ.items() if item[0].startswith(STEERS))
+    files = {str(f.relative_to(path.parent.parent)): f for f in uses(path, opened)} | {"lock": ROOT / "constraints.txt"}
+    digests = {name: hashlib.sha256(f.read_bytes()).hexdigest() for name, f in sorted(files.items())}
+    return hashlib.sha256(json.dumps([_code(path), sys.version, steers, digests]).encode()).hexdigest()
 
 
-def _last_run(path):
-    """Return {"key", "seconds"} of the stored run of this chapter, in whatever state it was; {} when there is none."""
+def last_run(path):
+    """Return {"key", "seconds", "opened", "fell"} of the stored run of this chapter, in whatever state it was; {} when there is none."""
     try:
         return _read(STORE / path.name)["metadata"]["run"]
     except (OSError, ValueError, KeyError):
@@ -83,130 +94,164 @@ def _last_run(path):
 
 def stored(path):
     """Return the executed copy of the notebook at `path`, or None where it was not run in its present state."""
-    if _last_run(path).get("key") != key(path):
+    if last_run(path).get("key") != key(path):
         return None
     import nbformat
 
     return nbformat.read(STORE / path.name, 4)
 
 
-def complaint(notebook):
-    """Return what is wrong with an executed notebook, naming the cell, or None: an error, or a word on stderr."""
-    for number, cell in enumerate(notebook.cells, 1):
-        for output in cell.get("outputs", []):
-            where = f"cell {number} (id {cell.get('id')})"
-            if output.output_type == "error":
-                return f"{where} failed: {output.ename}: {output.evalue}"
-            if output.output_type == "stream" and output.name == "stderr":
-                return f"{where} wrote to stderr: {output.text.strip()}"
-    return None
+def state(cell):
+    """Return what became of an executed code cell, `passed`, `fell` or `not run`, and in the first two cases its words."""
+    for output in cell.get("outputs", []):
+        if output.output_type == "error":
+            return "fell", f"{output.ename}: {output.evalue}"
+        if output.output_type == "stream" and output.name == "stderr":
+            return "fell", f"wrote to stderr: {output.text.strip()}"
+    if cell.source.strip() and cell.execution_count is None:
+        return "not run", ""
+    return "passed", "".join(o.text for o in cell.outputs if o.output_type == "stream").strip()
+
+
+def complaints(notebook):
+    """Return what is wrong with an executed notebook, a line for each cell that fell and one for those not run."""
+    cells = [(n, c, *state(c)) for n, c in enumerate(notebook.cells, 1) if c.cell_type == "code"]
+    wrong = [f"cell {n} (id {c.get('id')}) fell: {words}" for n, c, how, words in cells if how == "fell"]
+    missed = [n for n, _, how, _ in cells if how == "not run"]
+    return wrong + ([f"cells from {missed[0]} on were not run"] if missed else [])
+
+
+class Opened:
+    """Notes which files of some folders any process opens from now on. Only Linux can tell; elsewhere, nothing is noted."""
+
+    OPEN, OVERFLOW = 0x20, 0x4000
+
+    def __init__(self, root, folders):
+        self.root, self.folders = root, {}
+        libc = ctypes.CDLL(None)
+        self.ear = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC) if hasattr(libc, "inotify_init1") else -1
+        for top in folders if self.ear >= 0 else ():
+            for folder in [top, *(p for p in top.rglob("*") if p.is_dir())]:
+                self.folders[libc.inotify_add_watch(self.ear, os.fsencode(folder), self.OPEN)] = folder
+
+    def names(self):
+        """Return the names, from the root, of the files opened; all of them where there were too many to count. Ends the watch."""
+        found, data = set(), b""
+        while self.ear >= 0:
+            try:
+                data += os.read(self.ear, 1 << 20)
+            except BlockingIOError:
+                os.close(self.ear)
+                self.ear = -1
+        while data:
+            watch, mask, _, length = struct.unpack("iIII", data[:16])
+            name, data = data[16 : 16 + length].rstrip(b"\0"), data[16 + length :]
+            if mask & self.OVERFLOW:
+                found |= {f for folder in self.folders.values() for f in folder.iterdir()}
+            elif watch in self.folders and name:
+                found.add(self.folders[watch] / os.fsdecode(name))
+        files = (f.relative_to(self.root) for f in found if f.is_file() and "__pycache__" not in f.parts)
+        return sorted(str(f) for f in files if f.suffix != ".ipynb")
+
+
+class Stage:
+    """A chapter's copy of the book, where it is run: itself, the modules and the data."""
+
+    def __init__(self, folder, path):
+        self.source, self.root = path, folder / path.stem
+        self.path = self.root / "chapters" / path.name
+        kept = shutil.ignore_patterns("*.ipynb", "*.md", "__pycache__", ".ipynb_checkpoints")
+        shutil.copytree(CHAPTERS, self.root / "chapters", ignore=kept)
+        shutil.copytree(ROOT / "data", self.root / "data")
+        notebook = _read(path)
+        for cell in notebook["cells"]:
+            tags = cell["metadata"].get("tags", [])
+            if "check" in tags:  # nbclient goes on after an error of such a cell
+                cell["metadata"]["tags"] = [*tags, "raises-exception"]
+        self.path.write_text(json.dumps(notebook), encoding="utf-8")
+        self.opened, self.began = Opened(self.root, [self.root / "chapters", self.root / "data"]), 0
+
+    def keep(self, ended):
+        """Store what nbmake wrote, with its key; return the complaints. `ended` says why the run ended where no cell can."""
+        import nbformat
+
+        seconds = time.perf_counter() - self.began
+        executed, opened = nbformat.read(self.path, 4), self.opened.names()
+        wrong = complaints(executed)
+        if ended and not any(" fell: " in w for w in wrong):
+            wrong.insert(0, ended)
+        for cell in code_cells(executed):
+            cell.metadata.pop("execution", None)
+        executed.metadata["run"] = {
+            "key": key(self.path, opened),
+            "seconds": round(seconds, 2),
+            "opened": opened,
+            "fell": wrong,
+        }
+        STORE.mkdir(parents=True, exist_ok=True)
+        partial = STORE / f".{self.path.name}.partial"
+        nbformat.write(executed, partial)
+        partial.replace(STORE / self.path.name)
+        return wrong
+
+
+def _reason(report):
+    """Return nbmake's word on why a run ended where no cell can say it: a time out, a kernel that died."""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", str(report.longrepr)).splitlines()
+    return "ended early: " + next((x.strip() for x in plain if x.strip() and "NBMAKE" not in x), "nobody says why")
 
 
 class Harvest:
-    """A pytest plugin: says which chapter runs and for how long, and stores each one that passed."""
+    """A pytest plugin: says which chapter runs and for how long, and keeps what it left."""
 
-    def __init__(self, keys):
-        self.keys, self.began, self.failed = keys, {}, []
+    def __init__(self, stages, out):
+        self.stages, self.out, self.fallen = {s.root.name: s for s in stages}, out, []
 
     def pytest_runtest_logstart(self, nodeid):
-        name = Path(nodeid.split("::")[0]).name
-        self.began[name] = time.perf_counter()
-        print(f"  running  {name}", flush=True)
+        stage = self.stages[nodeid.split("/")[0]]
+        stage.began = time.perf_counter()
+        print(f"  running  {stage.path.stem}", file=self.out, flush=True)
 
     def pytest_runtest_logreport(self, report):
         if report.when != "call":
             return
-        name = Path(report.nodeid.split("::")[0]).name
-        import nbformat
-
-        seconds = time.perf_counter() - self.began[name]
-        executed = nbformat.read(STAGE / "chapters" / name, 4)
-        wrong = complaint(executed) or (
-            None if report.passed else "nbmake failed without an output"
-        )
-        if wrong:
-            self.failed.append(f"chapters/{name}: {wrong}")
-            print(f"  FAILED   chapters/{name}: {wrong}", flush=True)
-            return
-        executed.metadata["run"] = {
-            "key": self.keys[name],
-            "seconds": round(seconds, 2),
-        }
-        STORE.mkdir(parents=True, exist_ok=True)
-        partial = STORE / f".{name}.partial"
-        nbformat.write(executed, partial)
-        partial.replace(STORE / name)
-        print(f"  passed   {name}  {seconds:.1f} s", flush=True)
-
-
-def _stage(paths):
-    """Lay out .run/ like the repository, with copies of the notebooks to be run."""
-    shutil.rmtree(STAGE, ignore_errors=True)
-    (STAGE / "chapters").mkdir(parents=True)
-    (STAGE / "data").symlink_to(ROOT / "data")
-    for path in CHAPTERS.iterdir():
-        if path.suffix != ".ipynb" and path.name != "__pycache__":
-            (STAGE / "chapters" / path.name).symlink_to(path)
-    for path in paths:
-        shutil.copy(path, STAGE / "chapters")
+        stage = self.stages[report.nodeid.split("/")[0]]
+        wrong = stage.keep(_reason(report) if report.failed else "")
+        seconds = time.perf_counter() - stage.began
+        print(f"  {'FELL   ' if wrong else 'passed '}  {stage.path.stem}  {seconds:.0f} s", file=self.out, flush=True)
+        self.fallen += [f"chapters/{stage.path.name}: {words}" for words in wrong]
 
 
 def run(paths):
-    """Execute under nbmake those notebooks whose outputs are not in store; return the complaints."""
-    import pytest
-
+    """Execute under nbmake those notebooks whose outputs are not in store; return what fell."""
     for path in paths:
         if not path.exists() or path.suffix != ".ipynb":
             raise SystemExit(f"no such chapter: {path}")
-    stale = [p for p in paths if _last_run(p).get("key") != key(p)]
+    stale = [p for p in paths if last_run(p).get("key") != key(p) or last_run(p)["fell"]]
     # The longest first, and before them those whose length is unknown.
-    stale.sort(key=lambda p: _last_run(p).get("seconds", float("inf")), reverse=True)
-    print(
-        f"chapters: {len(paths) - len(stale)} unchanged, {len(stale)} to run",
-        flush=True,
-    )
+    stale.sort(key=lambda p: last_run(p).get("seconds", float("inf")), reverse=True)
+    print(f"chapters: {len(paths) - len(stale)} unchanged, {len(stale)} to run", flush=True)
     if not stale:
         return []
+    import pytest
+
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[variable] = "1"
-    harvest = Harvest({p.name: key(p) for p in stale})
-    _stage(stale)
     workers = min(len(stale), os.cpu_count() or 1)
-    options = [
-        "--nbmake",
-        "--overwrite",
-        f"--nbmake-timeout={CELL_SECONDS}",
-        f"--numprocesses={workers}",
-        "--dist=worksteal",
-    ]
-    quiet = [
-        "-q",
-        "--no-header",
-        "--show-capture=no",
-        f"--rootdir={STAGE}",
-        "-c",
-        "/dev/null",
-        "-p",
-        "no:cacheprovider",
-    ]
-    began = time.perf_counter()
-    code = pytest.main(
-        [*options, *quiet, *(str(STAGE / "chapters" / p.name) for p in stale)],
-        plugins=[harvest],
-    )
-    print(
-        f"chapters: ran {len(stale)} in {time.perf_counter() - began:.0f} s", flush=True
-    )
+    with tempfile.TemporaryDirectory(prefix="run-") as folder:
+        stages = [Stage(Path(folder).resolve(), p) for p in stale]
+        harvest = Harvest(stages, sys.stdout)
+        command = ["--nbmake", "--overwrite", f"--nbmake-timeout={CELL_SECONDS}", f"--numprocesses={workers}"]
+        command += ["--dist=worksteal", "-p", "no:cacheprovider", f"--rootdir={folder}", "-c", "/dev/null"]
+        with redirect_stdout(io.StringIO()) as said:
+            code = pytest.main([*command, *(str(s.path) for s in stages)], plugins=[harvest])
     if code not in (0, 1):
-        harvest.failed.append(f"pytest ended with code {int(code)}")
-    return harvest.failed
+        harvest.fallen.append(f"pytest ended with code {int(code)}: {said.getvalue()[-2000:]}")
+    return harvest.fallen
 
 
 if __name__ == "__main__":
-    chosen = [Path(a).resolve() for a in sys.argv[1:]] or sorted(
-        CHAPTERS.glob("*.ipynb")
-    )
-    failures = run(chosen)
-    for failure in failures:
-        print(f"error: {failure}", file=sys.stderr)
-    sys.exit(bool(failures))
+    fallen = run([Path(a).resolve() for a in sys.argv[1:]] or sorted(CHAPTERS.glob("*.ipynb")))
+    for words in fallen:
+        print(f"error: {words}", file=sys.stderr)
+    sys.exit(bool(fallen))

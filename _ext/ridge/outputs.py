@@ -6,7 +6,7 @@ from pathlib import Path
 import nbformat
 from sphinx.util import logging
 
-from .execution import CHAPTERS, STORE, code_cells, stored
+from .execution import CHAPTERS, STORE, code_cells, state, stored
 
 logger = logging.getLogger(__name__)
 
@@ -20,11 +20,7 @@ def only_one(app, config):
 
 
 def _has_picture(cell):
-    return any(
-        kind.startswith("image/")
-        for o in cell.get("outputs", [])
-        for kind in o.get("data", {})
-    )
+    return any(kind.startswith("image/") for o in cell.get("outputs", []) for kind in o.get("data", {}))
 
 
 def _alt(cell):
@@ -48,6 +44,8 @@ def merge(app, docname, source):
         return
     for cell, ran in zip(code_cells(notebook), code_cells(executed), strict=True):
         cell.outputs, cell.execution_count = ran.outputs, ran.execution_count
+        if (became := state(ran)[0]) != "passed":
+            cell.metadata["tags"] = [*cell.metadata.get("tags", []), became.replace(" ", "-")]
     for number, cell in enumerate(notebook.cells, 1):
         if _has_picture(cell) and len(_alt(cell)) < 30:
             where = f"cell {number} (id {cell.get('id')})"
@@ -59,12 +57,8 @@ def merge(app, docname, source):
             )
     app.env.metadata[docname]["run_seconds"] = executed.metadata["run"]["seconds"]
     app.env.metadata[docname]["ridge_book"] = dict(notebook.metadata.get("book", {}))
-    app.env.metadata[docname]["printed"] = {
-        index: "".join(
-            o.text for o in cell.outputs if o.output_type == "stream"
-        ).strip()
-        for index, cell in enumerate(notebook.cells)
-        if "check" in cell.metadata.get("tags", [])
+    app.env.metadata[docname]["words"] = {
+        index: state(cell)[1] for index, cell in enumerate(notebook.cells) if "check" in cell.metadata.get("tags", [])
     }
     source[0] = nbformat.writes(notebook)
 
