@@ -153,6 +153,7 @@ def note(app, doctree):
 def fill(app, doctree, docname):
     """Sphinx `doctree-resolved`: put what was gathered into its place, and under each claim its links."""
     for place, name in _places(doctree):
+        place["classes"] = []  # else they would pass to what takes its place
         place.replace_self(render(app, docname, f"{name}.html"))
     for place in list(doctree.findall(Ledger)):
         place.replace_self([*tally(app, docname), render(app, docname, "ledger.html")])
