@@ -7,6 +7,8 @@ import ast
 
 from docutils import nodes
 
+from .claims import is_check, state_of
+
 
 def _html(text):
     return nodes.raw("", text, format="html")
@@ -62,38 +64,28 @@ def _is_cell(node):
     return isinstance(node, nodes.container) and node.get("nb_element") == "cell_code"
 
 
-def _part(cell, name):
-    parts = [c for c in cell if isinstance(c, nodes.Element)]
-    return [c for c in parts if name in c["classes"]]
+def _parts(cell, name):
+    return [c for c in cell if isinstance(c, nodes.Element) and name in c["classes"]]
 
 
-def _fold_check(cell, code, output):
-    seal = _part(cell, "seal")
-    printed = [
-        n.astext().strip() for o in output for n in o.findall(nodes.literal_block)
-    ]
+def _fold_check(cell, code, output, seal):
+    """The summary: the stamp, what became of the check, and the first line that it printed; where it fell, the last."""
+    passed = state_of(cell) == "passed"
+    printed = [n.astext().strip() for o in output for n in o.findall(nodes.literal_block)]
     lines = "\n".join(printed).splitlines() or [""]
-    pictures = [
-        n
-        for o in output
-        for n in o.findall(lambda n: isinstance(n, nodes.image | nodes.raw))
-    ]
-    words = nodes.inline(
-        "", "", *(c.deepcopy() for c in seal[0][:2]), classes=["verdict"]
-    )
-    summary = [words, nodes.Text(" "), nodes.literal("", lines[0])]
-    fallen = bool({"fell", "not-run"} & set(cell["classes"]))
-    shown_already = len(lines) == 1 and not pictures and not fallen
-    inside = code + ([] if pictures or shown_already else output) + seal
-    cell.children = []
-    cell.extend(folded("check", summary, inside, fallen) + (output if pictures else []))
+    stamp, words = seal[0][:2]
+    words = nodes.Text(words.astext().removesuffix(" in this build") + ": ")
+    summary = [stamp.deepcopy(), words, nodes.literal("", lines[0 if passed else -1])]
+    rich = any(True for o in output for _ in o.findall(lambda n: isinstance(n, nodes.image | nodes.raw)))
+    told = len(lines) == 1 and not rich
+    inside = code + ([] if told or rich else output) + seal
+    return folded("check", summary, inside, standing=not passed) + (output if rich else [])
 
 
-def _fold_code(cell, code, output):
+def _fold_code(cell, code, output, seal):
     picture = any(True for o in output for _ in o.findall(nodes.image))
     words = [nodes.Text(describe(code[0].astext(), picture))]
-    cell.children = []
-    cell.extend(folded("code", words, code) + output)
+    return folded("code", words, code) + output + seal
 
 
 def take_over(app, doctree):
@@ -106,28 +98,18 @@ def take_over(app, doctree):
 def fold(app, doctree, docname):
     """Sphinx `doctree-resolved`, after the seals are set."""
     for cell in list(doctree.findall(_is_cell)):
-        code, output = _part(cell, "cell_input"), _part(cell, "cell_output")
+        code, output, seal = (_parts(cell, name) for name in ("cell_input", "cell_output", "seal"))
         if not code:
             continue
-        if "tag_check" in cell["classes"]:
-            _fold_check(cell, code, output)
-        elif (
-            "tag_hide-input" in cell["classes"]
-            or not output
-            and imported(code[0].astext())
-        ):
-            _fold_code(cell, code, output)
-    for box in list(
-        doctree.findall(
-            lambda n: (
-                isinstance(n, nodes.Element) and "dropdown" in n.get("classes", [])
-            )
-        )
-    ):
+        hidden = "tag_hide-input" in cell["classes"] or not output and imported(code[0].astext())
+        if is_check(cell):
+            cell[:] = _fold_check(cell, code, output, seal)
+        elif hidden and state_of(cell) == "passed":
+            cell[:] = _fold_code(cell, code, output, seal)
+    for box in list(doctree.findall(lambda n: isinstance(n, nodes.Element) and "dropdown" in n.get("classes", []))):
         box["classes"].remove("dropdown")
         title, *rest = box.children
-        box.children = []
-        box.extend(folded("solution", title.children, rest))
+        box[:] = folded("solution", title.children, rest)
 
 
 def setup(app):

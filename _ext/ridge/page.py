@@ -25,7 +25,7 @@ FACES = {
 # What a browser draws of its own accord: roots, brackets, accents; and single letters in italics.
 SIGNS = "0123456789()[]{}|‖⟨⟩√∑∏∫=+−<>^~¯ˆ˜˙¨˘ˇ‾→\u0302\u0303\u0305\u030c\u0332\u20d7"
 ITALICS = [chr(c) for c in (*range(0x1D434, 0x1D468), *range(0x1D6E2, 0x1D71C), 0x210E)]
-# All that a page asks for; on the search page also Sphinx' own scripts.
+# All that a page asks for.
 USED = ("furo.css", "pygments.css", "book.css", "furo.js", "page.js", "preview.js", "search.js")
 BINDER = {"github.com": "gh", "gitlab.com": "gl"}
 HAN = "[\u2e80-\u303f\u3400-\u9fff\uff00-\uffef]"
@@ -63,13 +63,9 @@ def repository():
     name = os.environ.get("GITHUB_REPOSITORY")
     server = os.environ.get("GITHUB_SERVER_URL", "https://github.com")
     remote = os.environ.get("BOOK_REPOSITORY") or (name and f"{server}/{name}")
-    address = web_address(
-        remote or (_git("remote", "get-url", "origin") if ours else "")
-    )
+    address = web_address(remote or (_git("remote", "get-url", "origin") if ours else ""))
     commit = _git("rev-parse", "HEAD") if ours else ""
-    branch = os.environ.get("BOOK_BRANCH") or (
-        ours and _git("symbolic-ref", "--short", "-q", "HEAD")
-    )
+    branch = os.environ.get("BOOK_BRANCH") or (ours and _git("symbolic-ref", "--short", "-q", "HEAD"))
     known = {
         "commit": commit,
         "date": _git("log", "-1", "--format=%cs") if ours else "",
@@ -92,9 +88,7 @@ def binder(file):
 
 def chinese(html):
     """Mark each run of Chinese in markup as such; where an element holds words alone, the element itself."""
-    html = re.sub(
-        rf"<(option|title)(?=[ >])(?=[^>]*>[^<]*{HAN})", r'<\1 lang="zh-Hans"', html
-    )
+    html = re.sub(rf"<(option|title)(?=[ >])(?=[^>]*>[^<]*{HAN})", r'<\1 lang="zh-Hans"', html)
     parts = re.split(
         r"(<(?:script|style|option|title)\b.*?</(?:script|style|option|title)>|<[^>]*>)",
         html,
@@ -116,17 +110,12 @@ def chinese(html):
 
 def furnish(app, pagename, templatename, context, doctree):
     """Sphinx `html-page-context`: hand the templates their facts, and leave out what no page needs."""
-    links = context.setdefault("links", {})
     file = app.env.doc2path(pagename, base=False) if doctree else ""
     if file.endswith(".ipynb"):
-        links["run"] = binder(Path(file).as_posix())
-        links["notebook"] = context["pathto"](f"_sources/{context['sourcename']}", True)
+        context.setdefault("links", {})["run"] = binder(Path(file).as_posix())
     for kind in ("css_files", "script_files"):
         names = [(item, str(getattr(item, "filename", item))) for item in context[kind]]
-        searching = pagename == "search" and kind == "script_files"
-        context[kind] = [
-            item for item, name in names if name.endswith(USED) or searching
-        ]
+        context[kind] = [item for item, name in names if name.endswith(USED)]
     for place in ("body", "toc", "furo_navigation_tree", "docstitle"):
         context[place] = chinese(context.get(place) or "")
     for there in ("next", "prev"):
@@ -139,9 +128,7 @@ def symbols_of(html):
     found = "".join(re.findall(r"<math.*?</math>", html, re.DOTALL))
     found = set(unescape(re.sub("<[^>]+>", "", found))) | set(SIGNS)
     plain = {normalize("NFKC", c) for c in found}  # a single letter is set in italics
-    return "".join(
-        sorted(found | {c for c in ITALICS if normalize("NFKC", c) in plain})
-    )
+    return "".join(sorted(found | {c for c in ITALICS if normalize("NFKC", c) in plain}))
 
 
 def write_fonts(app, exception):
@@ -208,6 +195,12 @@ def suit_chromium(font):
             widths[name] = (widths[root][0], glyphs[name].xMin)
 
 
+def darken(app):
+    """Sphinx `builder-inited`, before furo looks: the colours of code in the dark. (Furo's option is not known in time.)"""
+    app.config.pygments_dark_style = "a11y-high-contrast-dark"
+
+
 def setup(app):
+    app.connect("builder-inited", darken, priority=100)
     app.connect("html-page-context", furnish, priority=900)
     app.connect("build-finished", write_fonts, priority=900)
