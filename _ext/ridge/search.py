@@ -77,7 +77,7 @@ def _named(env):
     for row in rows("names.yml"):
         other = " ".join(v for k, v in row.items() if k not in ("en", "zh", "proved"))
         yield "chapters/names", anchor_of(row), f"{row['en']} {row['zh']}", other
-    for idea in rows("concepts.yml").get("concepts", []):
+    for idea in (rows("concepts.yml") or {}).get("concepts", []):
         if idea["chapter"] != "assumed":
             title = f"{idea['en']} {idea['zh']}"
             yield f"chapters/{idea['chapter']}", idea.get("target", ""), title, ""
