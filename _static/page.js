@@ -21,7 +21,6 @@ const show = open => {
 };
 if (button && checks.length) {
   const kept = 'checks open';
-  button.hidden = false;
   if (localStorage.getItem(kept)) show(true);
   button.addEventListener('click', () => {
     const open = !localStorage.getItem(kept);

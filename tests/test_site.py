@@ -173,7 +173,7 @@ def test_words_in_figures_can_be_read_on_a_phone(visit):
     wide = page.viewport_size
     page.set_viewport_size({"width": 390, "height": 844})
     shown = page.evaluate(
-        "[...document.querySelectorAll('article img[src$=svg]')].map(i => [i.getAttribute('src'), i.clientWidth])"
+        "[...document.querySelectorAll('.cell_output img[src$=svg]')].map(i => [i.getAttribute('src'), i.clientWidth])"
     )
     page.set_viewport_size(wide)
     small = {}

@@ -111,13 +111,16 @@ def chinese(html):
 def furnish(app, pagename, templatename, context, doctree):
     """Sphinx `html-page-context`: hand the templates their facts, and leave out what no page needs."""
     file = app.env.doc2path(pagename, base=False) if doctree else ""
+    links = context.setdefault("links", {})
     if file.endswith(".ipynb"):
-        context.setdefault("links", {})["run"] = binder(Path(file).as_posix())
+        links["run"] = binder(Path(file).as_posix())
     for kind in ("css_files", "script_files"):
         names = [(item, str(getattr(item, "filename", item))) for item in context[kind]]
         context[kind] = [item for item, name in names if name.endswith(USED)]
     for place in ("body", "toc", "furo_navigation_tree", "docstitle"):
         context[place] = chinese(context.get(place) or "")
+    tree = context["furo_navigation_tree"]  # Sphinx calls the captions headings, and does not say of which level
+    context["furo_navigation_tree"] = tree.replace('role="heading"', 'role="heading" aria-level="2"')
     for there in ("next", "prev"):
         if context.get(there):
             context[there]["title"] = chinese(context[there]["title"])
@@ -195,12 +198,13 @@ def suit_chromium(font):
             widths[name] = (widths[root][0], glyphs[name].xMin)
 
 
-def darken(app):
-    """Sphinx `builder-inited`, before furo looks: the colours of code in the dark. (Furo's option is not known in time.)"""
+def prepare(app):
+    """Sphinx `builder-inited`, before furo looks: the colours of code in the dark (furo's option comes too late)."""
     app.config.pygments_dark_style = "a11y-high-contrast-dark"
+    app.builder.templates.environment.filters["chinese"] = chinese
 
 
 def setup(app):
-    app.connect("builder-inited", darken, priority=100)
+    app.connect("builder-inited", prepare, priority=100)
     app.connect("html-page-context", furnish, priority=900)
     app.connect("build-finished", write_fonts, priority=900)
