@@ -90,12 +90,12 @@ def _loudest(env, book):
 
 def around(app, pagename, templatename, context, doctree):
     """Sphinx `html-page-context`: what the templates head.html and foot.html, and the page's buttons, say of it."""
+    links = context.setdefault("links", {})
     if doctree is None:
         return
     file = Path(app.env.doc2path(pagename)).relative_to(app.srcdir)
     book = app.env.metadata.get(pagename, {}).get("ridge_book", {})
     first = next(iter(doctree.findall(nodes.paragraph)), nodes.paragraph())
-    links = context.setdefault("links", {})
     links["source"] = _address(0, path=file.as_posix())
     links["history"] = _address(1, path=file.as_posix())
     if file.suffix == ".ipynb":
