@@ -179,7 +179,30 @@ class Holder(Gluer):
                 self._glue()
 
 
-class Locked(Holder):
+class Intake(Holder):
+    """Where a segment goes."""
+
+    def _sort_in(self, offset, end, data):
+        """Take in a segment of any kind."""
+        if not self._next <= offset < end <= self._edge:  # in part of no use
+            offset, data = self._cut(offset, data)
+            end = offset + len(data)
+        if offset > self._next:
+            if data:
+                self._hold(offset, end, data)
+        elif data:
+            if self._starts and self._starts[0] < end:
+                self._hold(offset, end, data)
+            else:
+                self._ready.append(data)
+                self._next = end
+            if self._starts:
+                self._advance()
+            if len(self._ready) > self._many:
+                self._join()
+
+
+class Locked(Intake):
     """The same state behind one lock."""
 
     def __init__(self, *args, sync=threading, **options):
@@ -244,26 +267,14 @@ class Receiver(Ender):
         end = offset + len(data)
         self._lock.acquire()
         try:
-            if not self._next <= offset < end <= self._edge:  # in part of no use
-                offset, data = self._cut(offset, data)
-                end = offset + len(data)
-                if not data:
-                    return self._next - self._read
-            if offset > self._next:
-                self._hold(offset, end, data)
+            at, ready = self._next, self._ready
+            if at == offset < end <= self._edge and not ready and not self._starts:
+                ready.append(data)  # the usual case: in order, and nothing waits
+                self._next = end
             else:
-                starts, ready = self._starts, self._ready
-                if starts and starts[0] < end:
-                    self._hold(offset, end, data)
-                else:
-                    ready.append(data)
-                    self._next = end
-                if starts:
-                    self._advance()
-                if len(ready) > self._many:
-                    self._join()
-                if self._sleeping:
-                    self._changed.notify_all()
+                self._sort_in(offset, end, data)
+            if self._sleeping and self._next > at:
+                self._changed.notify_all()
             return self._next - self._read
         finally:
             self._lock.release()

@@ -34,7 +34,9 @@ def test_the_module_is_the_chapters_cells_word_for_word():
     names = (
         "ContractError ConflictError TruncatedError own_copy integer patience".split()
     )
-    names += "Sorter Settler Gluer Holder Locked Ender Receiver Waiter TCP".split()
+    names += (
+        "Sorter Settler Gluer Holder Intake Locked Ender Receiver Waiter TCP".split()
+    )
     wanted = {}
     for cell in notebook.cells:
         if cell.cell_type == "code":
