@@ -64,7 +64,7 @@ class Real:
 
     def __init__(self, source):
         self.app = AppTest.from_string("import streamlit as st\n" + source)
-        self.app.default_timeout = 60
+        self.app.default_timeout = 600  # only a script that hangs takes so long
         # A search through all installed packages for components, done once and not for each app.
         self.app._bidi_component_manager = Real._components
 
