@@ -6,7 +6,7 @@ A graph is a dictionary: node -> set of the nodes that must come before it.
 
 import heapq
 from collections import namedtuple
-from graphlib import TopologicalSorter
+from graphlib import CycleError, TopologicalSorter
 
 import yaml
 
@@ -14,29 +14,71 @@ Concept = namedtuple("Concept", "id en zh chapter target infra needs rests_on")
 _FIELDS = {"id", "en", "zh", "chapter", "target", "infra", "needs", "rests_on"}
 
 
+_WORDS = 4  # the shortest reason that can be a sentence
+
+
+def _concept(row, chapters):
+    """Return the Concept of a row of concepts.yml. Raises ValueError for a field or a chapter that is unknown."""
+    if (
+        not isinstance(row, dict)
+        or not {"id", "en", "zh", "chapter"} <= set(row) <= _FIELDS
+    ):
+        name = row.get("id") if isinstance(row, dict) else row
+        has = sorted(map(str, row)) if isinstance(row, dict) else "none"
+        raise ValueError(f"concept {name!r} has the fields {has}")
+    concept = Concept(
+        **{"target": "", "infra": False, "needs": {}, "rests_on": {}} | row
+    )
+    if concept.chapter not in {"assumed", *chapters}:
+        raise ValueError(
+            f"{concept.id!r} is taught in {concept.chapter!r}, which is no chapter"
+        )
+    for edges in (concept.needs, concept.rests_on):
+        if not isinstance(edges, dict):
+            raise ValueError(f"{concept.id!r} needs {edges!r} without a reason")
+    return concept
+
+
+def _check_edges(concepts):
+    """Raise ValueError for an edge from nowhere or to itself, one without a reason, and for a cycle."""
+    for concept in concepts.values():
+        for before, reason in (concept.needs | concept.rests_on).items():
+            edge = f"{concept.id!r} needs {before!r}"
+            if before not in concepts:
+                raise ValueError(f"{edge}, which is no concept")
+            if before == concept.id:
+                raise ValueError(f"{edge}, which is itself")
+            if not isinstance(reason, str) or not reason.strip():
+                raise ValueError(f"{edge} without a reason")
+            if len(reason.split()) < _WORDS:
+                raise ValueError(f"{edge}; {reason!r} is no sentence")
+    try:
+        TopologicalSorter(graph_of(concepts)).prepare()
+    except CycleError as error:
+        circle = " → ".join(error.args[1])
+        raise ValueError(f"each needs the one before it: {circle}") from None
+
+
 def read_concepts(text):
     """Return (parts, concepts) of concepts.yml: its list of parts, and Concepts by id in the order of the file.
 
-    Raises ValueError for a field that is unknown, an id used twice, a prerequisite that does not exist,
-    or an edge without a reason.
+    Raises ValueError for a field or a chapter that is unknown, an id used twice, a prerequisite that does not exist or
+    is the concept itself, an edge whose reason is no sentence, and a cycle. It says which.
     """
     data = yaml.safe_load(text)
+    if not isinstance(data, dict) or {"parts", "chapters", "concepts"} - set(data):
+        raise ValueError("the file must have parts, chapters and concepts")
+    parts = {part["id"] for part in data["parts"]}
+    for chapter in data["chapters"]:
+        if chapter.split("-")[0] not in parts:
+            raise ValueError(f"the chapter {chapter!r} belongs to no part")
     concepts = {}
     for row in data["concepts"]:
-        if set(row) - _FIELDS or {"id", "en", "zh", "chapter"} - set(row):
-            raise ValueError(f"concept {row.get('id')!r} has the fields {sorted(row)}")
-        if row["id"] in concepts:
-            raise ValueError(f"two concepts are called {row['id']!r}")
-        row = {"target": "", "infra": False, "needs": {}, "rests_on": {}} | row
-        concepts[row["id"]] = Concept(**row)
-    for concept in concepts.values():
-        for before, reason in (concept.needs | concept.rests_on).items():
-            if before not in concepts:
-                raise ValueError(
-                    f"{concept.id!r} needs {before!r}, which is no concept"
-                )
-            if not isinstance(reason, str) or not reason.strip():
-                raise ValueError(f"{concept.id!r} needs {before!r} without a reason")
+        concept = _concept(row, data["chapters"])
+        if concept.id in concepts:
+            raise ValueError(f"two concepts are called {concept.id!r}")
+        concepts[concept.id] = concept
+    _check_edges(concepts)
     return data["parts"], concepts
 
 
@@ -62,10 +104,15 @@ def assumed(concepts, infra=False):
     }
 
 
+def check_names(before, nodes):
+    """Raise ValueError for a name, given or needed, that is not on the map."""
+    for node in {*nodes}.union(*before.values()) - set(before):
+        raise ValueError(f"{node!r} is not on the map")
+
+
 def least_plan(before, known, goals):
     """Return the least set to learn, by a backward search that stops at the known."""
-    for node in {*known, *goals} - set(before):
-        raise ValueError(f"{node!r} is not on the map")
+    check_names(before, [*known, *goals])
     plan, open_ends = set(), [g for g in goals if g not in known]
     while open_ends:
         node = open_ends.pop()
@@ -76,23 +123,33 @@ def least_plan(before, known, goals):
 
 
 def start_and_goals(path, roles, concepts):
-    """Return what the traveller of a ready path (a row of `paths` in roles.yml) knows, and what he wants."""
+    """Return what the traveller of a ready path (a row of `paths` in roles.yml) knows, and what he wants.
+
+    Raises ValueError for a part or a concept that there is not.
+    """
 
     def members(part):
-        return [node for node, c in concepts.items() if part_of(c) == part]
+        found = [node for node, c in concepts.items() if part_of(c) == part]
+        if part == "assumed" or not found:
+            raise ValueError(f"the path {path['id']!r} speaks of {part!r}, no part")
+        return found
 
     known = assumed(concepts, infra=path["infra"])
-    known.update(*(members(p) for p in path["parts"]))
+    known.update(*(members(part) for part in path["parts"]))
     if path["engineer"]:
         known.update(roles["known"]["concepts"])
     goals = []
     for goal in path["goals"]:
         goals += members(goal[5:]) if goal.startswith("part ") else [goal]
+    for node in [*known, *goals]:
+        if node not in concepts:
+            raise ValueError(f"the path {path['id']!r} speaks of {node!r}, no concept")
     return known, goals
 
 
 def reading_order(before, plan, rank):
     """Return the plan as a list: prerequisites first, among the ready least rank."""
+    check_names(before, plan)
     sorter = TopologicalSorter({node: before[node] & plan for node in plan})
     sorter.prepare()  # raises graphlib.CycleError with a cycle as its witness
     ready, order = [], []
@@ -107,6 +164,7 @@ def reading_order(before, plan, rank):
 
 def sittings(before, plan):
     """Return {node: round} when each round takes in all that is ready."""
+    check_names(before, plan)
     order, turn = TopologicalSorter({n: before[n] & plan for n in plan}), {}
     for node in order.static_order():
         turn[node] = 1 + max((turn[b] for b in before[node] & plan), default=0)
@@ -115,6 +173,7 @@ def sittings(before, plan):
 
 def reduction(before):
     """Return the transitive reduction: no edge that a longer way already carries."""
+    check_names(before, [])
     above = {}  # all that must come before a node
     for node in TopologicalSorter(before).static_order():
         above[node] = before[node].union(*(above[b] for b in before[node]))

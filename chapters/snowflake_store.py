@@ -1,4 +1,5 @@
-"""For chapters/snowflake-storage.ipynb: a small object store that counts what is asked of it, and races over it.
+"""For chapters/snowflake-storage.ipynb: a small object store that counts what is asked of it, and races over it;
+which types its pruner compares; and how its lists of files are written.
 
 By default it is a temporary folder, reached through `pyarrow.fs`, as every engine here would reach a bucket. The
 same cells run against any S3-compatible store when these variables are set before the kernel starts:
@@ -21,12 +22,103 @@ import uuid
 import weakref
 from collections import Counter
 from contextlib import contextmanager
+from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow.fs as pafs
 from fsspec.implementations.arrow import ArrowFile, ArrowFSWrapper
 
 BUCKET = "ridge-and-peak"
+PATIENCE = 900  # seconds for which a child may race; only one that hangs takes so long
+
+# --- types ----------------------------------------------------------------------------------------------------
+
+TYPES = {
+    bool: "BOOLEAN",
+    int: "INTEGER",
+    float: "DOUBLE",
+    Decimal: "DECIMAL",
+    str: "VARCHAR",
+    date: "DATE",
+    datetime: "TIMESTAMP",
+}
+
+
+def sql_type(value):
+    """Return the SQL name of a value's type, None for a type that has no order here.
+
+    Whole numbers are those of SQL, below 2**127; decimals are finite and have at most 38 digits; timestamps have no
+    zone. Numbers of numpy are not ours: write int(…) or float(…).
+    """
+    name = TYPES.get(type(value))
+    strange = (
+        (name == "INTEGER" and abs(value) >= 2**127)
+        or (name == "DECIMAL" and not _in_38_digits(value))
+        or (name == "TIMESTAMP" and value.tzinfo is not None)
+    )
+    return None if strange else name
+
+
+def _in_38_digits(value):
+    if not value.is_finite():
+        return False
+    _, digits, exponent = value.as_tuple()
+    return max(len(digits) + max(exponent, 0), -exponent) <= 38
+
+
+def alike(constant, *values):
+    """Raise TypeError unless a constant and some values, None for NULL, have one type that we can order."""
+    if constant is None:
+        return
+    if sql_type(constant) is None:
+        raise TypeError(
+            f"{constant!r} ({type(constant).__name__}) is of no type that this pruner compares"
+        )
+    for value in values:
+        if value is not None and sql_type(value) != sql_type(constant):
+            raise TypeError(
+                f"{sql_type(constant)} {constant!r} is not compared with "
+                f"{sql_type(value) or type(value).__name__} {value!r}: cast one of them"
+            )
+
+
+# --- lists of files -------------------------------------------------------------------------------------------
+
+_PARSERS = {
+    "DATE": date.fromisoformat,
+    "TIMESTAMP": datetime.fromisoformat,
+    "DECIMAL": Decimal,
+}
+
+
+def _tagged(value):
+    if sql_type(value) not in _PARSERS:
+        raise TypeError(
+            f"a list of files cannot hold {value!r} ({type(value).__name__})"
+        )
+    return {sql_type(value): str(value)}
+
+
+def _untagged(item):
+    if len(item) == 1:
+        ((tag, text),) = item.items()
+        if tag in _PARSERS and isinstance(text, str):
+            return _PARSERS[tag](text)
+    return item
+
+
+def pack(files):
+    """Return {path: {column: bounds}} as bytes. Raises TypeError for a bound that cannot be read back."""
+    return json.dumps(files, default=_tagged).encode()
+
+
+def unpack(data):
+    """Return what was packed."""
+    return json.loads(data, object_hook=_untagged)
+
+
+# --- objects --------------------------------------------------------------------------------------------------
 
 
 class CountedFile(ArrowFile):
@@ -148,9 +240,12 @@ class Store:
         return True
 
     def _draft(self, path, data):
+        """Write the data beside the table of `path`, where a collector finds it if we are killed."""
         goal = Path(self.address, path)
-        goal.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(self.address, f".{uuid.uuid4().hex}")
+        table = goal.relative_to(self.address).parts[0]
+        draft = Path(self.address, table, "drafts", uuid.uuid4().hex)
+        for folder in (goal.parent, draft.parent):
+            folder.mkdir(parents=True, exist_ok=True)
         draft.write_bytes(data)
         return draft, goal
 
@@ -231,7 +326,7 @@ class Store:
             for child in children:
                 child.stdin.write("go\n")
                 child.stdin.flush()
-            answers = [child.communicate(timeout=120)[0] for child in children]
+            answers = [child.communicate(timeout=PATIENCE)[0] for child in children]
             if any(child.returncode for child in children):
                 raise RuntimeError("a child process failed in the race")
             return [json.loads(answer) for answer in answers]
@@ -254,7 +349,7 @@ def _empty(client, bucket, prefix):
 
 _CHILD_HEAD = """
 import io, json, sys, time, uuid
-import pyarrow as pa, pyarrow.parquet as pq; from snowflake_store import Store
+import pyarrow as pa, pyarrow.parquet as pq; from snowflake_store import Store, pack, unpack
 """
 
 _CHILD_TAIL = """

@@ -40,6 +40,9 @@ def store_uri(folder):
 _SMALL = {"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "1"}
 
 
+PATIENCE = 300  # seconds for a node to end by itself; only one that hangs takes so long
+
+
 class NodeLost(RuntimeError):
     """A node stopped answering."""
 
@@ -107,7 +110,7 @@ class Node:
         except BrokenPipeError:
             pass
         try:
-            self.process.wait(timeout=10)
+            self.process.wait(timeout=PATIENCE)
         except subprocess.TimeoutExpired:
             self.kill()
         self.process.stdout.close()
@@ -144,6 +147,13 @@ class _Cache:
         self.held.clear()
 
 
+def _total(column):
+    """Return the exact sum of a column of whole numbers, however large; NULL adds nothing, as in SQL."""
+    if not pa.types.is_integer(column.type):
+        raise TypeError(f"cents are whole numbers, not {column.type}")
+    return sum(column.drop_null().to_pylist())
+
+
 def _resident():
     try:
         fields = Path("/proc/self/statm").read_text().split()
@@ -174,10 +184,9 @@ def _serve(store, disk, capacity):
                 source, size = cache.open(order["file"], order["keep"])
                 with pq.ParquetFile(source) as parquet:
                     table = parquet.read(columns=["cents"], use_threads=False)
-                cents = table["cents"].to_numpy()
                 answer = {
-                    "rows": len(cents),
-                    "cents": int(cents.sum()),
+                    "rows": len(table),
+                    "cents": _total(table["cents"]),
                     "fetched": int(size > 0),
                     "bytes": size,
                 }

@@ -1,4 +1,4 @@
-"""Some fifty small Streamlit apps, what a user does to each, and a driver that asks Streamlit itself.
+"""Some eighty small Streamlit apps, what a user does to each, and a driver that asks Streamlit itself.
 
 SCRIPTS maps a name to (source, steps). A source leaves out its first line, `import streamlit as st`. A step is all
 that a user does between two runs: {key or label of a widget: its new value}; a button's value is True.
@@ -64,7 +64,7 @@ class Real:
 
     def __init__(self, source):
         self.app = AppTest.from_string("import streamlit as st\n" + source)
-        self.app.default_timeout = 60
+        self.app.default_timeout = 600  # only a script that hangs takes so long
         # A search through all installed packages for components, done once and not for each app.
         self.app._bidi_component_manager = Real._components
 
@@ -729,5 +729,280 @@ SCRIPTS = {
         """,
         {"Bad": True},
         {"Bad": False},
+    ),
+    # --- ways to call, and arguments that count or do not
+    "keyword arguments of callbacks": app(
+        """
+        log = st.session_state.setdefault("log", [])
+        def note(*args, **kwargs):
+            log.append((args, kwargs))
+        st.slider("S", 0, 5, on_change=note, args=(1,), kwargs={"x": 2})
+        st.number_input("N", value=1, on_change=note, kwargs={"y": 2})
+        st.checkbox("C", on_change=note, kwargs={"z": 2})
+        st.text_input("T", on_change=note, args=[3])
+        st.radio("R", [1, 2], on_change=note, kwargs={"r": 1})
+        st.selectbox("X", [1, 2], on_change=note, kwargs={"s": 1})
+        st.button("B", on_click=note, kwargs={"b": 2})
+        with st.form("f"):
+            st.form_submit_button("F", on_click=note, kwargs={"f": 2})
+        st.text(log)
+        """,
+        {"S": 2, "N": 3},
+        {"C": True, "T": "x"},
+        {"R": 2, "X": 2},
+        {"B": CLICK},
+        {"F": CLICK},
+    ),
+    "arguments by position": app(
+        """
+        log = st.session_state.setdefault("log", [])
+        st.slider("S", 0, 9, 2, 1, None, "s", None, log.append, (1,))
+        st.text_input("T", "", None, "t", "default", None, None, log.append, (2,))
+        st.radio("R", [1, 2], 0, str, "r", None, log.append, (3,))
+        st.button("B", "b", None, log.append, (4,))
+        st.checkbox("C", True, "c", None, log.append, (5,))
+        st.text((log, st.session_state.s, st.session_state.t, st.session_state.r))
+        """,
+        {"s": 4},
+        {"t": "x", "r": 2},
+        {"b": CLICK},
+        {"c": False},
+    ),
+    "calls that fail": app(
+        """
+        for bad in ({}, {"label": "N", "foo": 1}, {"label": "N", "step": 1, "stop": 2}):
+            try:
+                st.slider(**bad)
+            except TypeError as error:
+                st.text(type(error).__name__)
+        st.slider("N", 0, 9, 1, label="M")
+        """,
+    ),
+    "defaults written out, no key": app(
+        """
+        st.slider("N", 0, 9)
+        st.slider("N", 0, 9, 0)
+        st.slider("N", 0, 9, step=1)
+        st.number_input("M")
+        st.number_input("M", value=0.0)
+        st.number_input("M", step=1)
+        st.text("never twins")
+        """,
+        {},
+    ),
+    "1 and 1.0, no key": app(
+        """
+        exact = st.checkbox("Exact")
+        st.text(repr(st.number_input("N", value=1 if exact else 1.0)))
+        st.text(repr(st.slider("S", 0, 9, 1) if exact else st.slider("S", 0.0, 9.0, 1.0)))
+        st.text(st.checkbox("C", 1 if exact else True))
+        """,
+        {"N": 7, "S": 4, "C": False},
+        {"Exact": True},
+        {"N": 7, "S": 3},
+        {"Exact": False},
+    ),
+    "disabled, label hidden": app(
+        """
+        off = st.checkbox("Off")
+        how = "hidden" if off else "visible"
+        n = st.slider("N", 0, 9, 1, disabled=off)
+        m = st.number_input("M", value=1, label_visibility=how)
+        w = st.text_input("W", disabled=off, label_visibility=how)
+        r = st.radio("R", [1, 2], disabled=off, key="r")
+        b = st.button("B", disabled=off)
+        st.text((n, m, w, r, b))
+        """,
+        {"N": 5, "M": 4, "W": "x", "r": 2},
+        {"Off": True},
+        {"Off": False},
+        {"Off": True, "N": 8, "W": "y", "r": 1, "B": CLICK},
+        {"Off": False},
+    ),
+    "disabled by the run after": app(
+        """
+        off = st.session_state.setdefault("off", False)
+        n = st.slider("N", 0, 9, disabled=off)
+        if st.button("Off"):
+            st.session_state.off = True
+            st.rerun()
+        st.text(n)
+        """,
+        {"N": 4, "Off": CLICK},
+        {},
+    ),
+    "said too high": app(
+        """
+        if st.checkbox("High"):
+            st.session_state.n = 99
+        st.slider("N", 0, 10, key="n")
+        """,
+        {"n": 3},
+        {"High": True},
+        {},
+    ),
+    "said too low": app(
+        """
+        st.session_state.n = -0.5
+        st.slider("N", 0.0, 1.0, key="n")
+        """,
+    ),
+    "no options": app(
+        """
+        options = ["fig", "pear"] if st.checkbox("Some") else []
+        st.text(st.radio("R", options))
+        st.text(st.selectbox("S", options))
+        st.text(st.radio("T", ["a", "b"], index=None))
+        st.text(st.selectbox("U", ["a", "b"], index=None, key="u"))
+        """,
+        {"T": "b"},
+        {"u": "a"},
+        {"Some": True},
+        {"R": "pear"},
+        {"Some": False},
+    ),
+    "an index that is none": app(
+        """
+        try:
+            st.radio("R", ["a", "b"], index=2)
+        except Exception as error:
+            st.text(type(error).__name__)
+        st.selectbox("S", ["a", "b"], index=-1)
+        """,
+    ),
+    "a form in a form": app(
+        """
+        with st.form("outer"):
+            box = st.container()
+            st.form_submit_button("Send")
+        with box:
+            st.form("inner")
+        """,
+        {"Send": CLICK},
+    ),
+    "a form's key is said before": app(
+        """
+        st.session_state.f = 1
+        with st.form("f"):
+            st.form_submit_button("Send")
+        """,
+    ),
+    "deletion of what is not there": app(
+        """
+        try:
+            del st.session_state["ghost"]
+        except KeyError:
+            st.text("no such item")
+        del st.session_state.ghost
+        """,
+    ),
+    "a state named session": app(
+        """
+        st.session_state.session = 5
+        st.text(st.session_state.session)
+        """,
+        {},
+    ),
+    "blanks around a text": app(
+        """
+        st.text("  two\\n    lines ")
+        st.caption("")
+        st.text(None)
+        """,
+    ),
+    "a key that is a number": app(
+        """
+        st.text(st.slider("N", 0, 9, key=5))
+        st.text(st.session_state["5"])
+        """,
+        {"5": 3},
+    ),
+    # --- what counts as the same arguments of a cached function
+    "cache and *args": app(
+        """
+        @st.cache_data
+        def add(*xs, **more):
+            return sum(xs) + sum(more.values())
+        st.text([add(1), add(1, 2), add(1, 2, 3), add(1, a=4), add(1, b=5), add()])
+        """,
+        {},
+    ),
+    "cache and equal arguments": app(
+        """
+        log = st.session_state.setdefault("log", [])
+        @st.cache_data
+        def note(a, b, _log):
+            _log.append((a, b))
+        x = [1]
+        for pair in (
+            ("xy", "xy"), ("xy", "".join(["x", "y"])), ([x, x], 0), ([[1], [1]], 0),
+            (1, 1.0), (1.0, 1), (True, 1), ((1,), [1]), ([1], (1,)), (0.0, 0), (-0.0, 0),
+            (float("nan"), 0), (float("nan"), 0), ({"a": 1, "b": 2}, 0),
+            ({"b": 2, "a": 1}, 0), (None, b"x"), (2**70, -(2**70)), ("1", b"1"),
+        ):
+            note(*pair, log)
+        st.text(len(log))
+        st.session_state.log = []
+        """,
+        {},
+    ),
+    "clearing one result": app(
+        """
+        log = st.session_state.setdefault("log", [])
+        @st.cache_data
+        def load(n, m=2, *, _log):
+            _log.append((n, m))
+            return n
+        @st.cache_resource
+        def other(_log):
+            _log.append("other")
+        load(1, _log=log)
+        load(2, _log=log)
+        load(1, 2, _log=log)
+        other(log)
+        if st.button("One"):
+            load.clear(1)
+        if st.button("Two"):
+            load.clear(n=2, _log=None)
+        if st.button("None"):
+            load.clear(7)
+        if st.button("All data"):
+            st.cache_data.clear()
+        st.text(log)
+        """,
+        {"One": CLICK},
+        {"Two": CLICK},
+        {"None": CLICK},
+        {"All data": CLICK},
+        {},
+    ),
+    "a cache with options": app(
+        """
+        @st.cache_data(show_spinner=False, ttl=None)
+        def double(n):
+            return [n, n]
+        @st.cache_resource(show_spinner="wait")
+        def shared():
+            return [1]
+        double(1).append("spoilt")
+        shared().append(2)
+        st.text((double(1), shared()))
+        """,
+        {},
+    ),
+    "a cached function that stops": app(
+        """
+        @st.cache_data
+        def check(n):
+            st.text(f"checking {n}")
+            if n > 1:
+                st.stop()
+            return n
+        st.text(check(1))
+        check(st.slider("N", 0, 3))
+        st.text("end")
+        """,
+        {"N": 2},
+        {"N": 1},
     ),
 }

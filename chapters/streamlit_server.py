@@ -32,7 +32,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 
-PATIENCE = 60  # seconds of silence after which we give up; no result depends on it
+PATIENCE = 600  # seconds of silence after which we give up; no result depends on it
 RECORD = Path(__file__).parent.parent / "data" / "streamlit-live.json"
 OPTIONS = {
     "server.headless": "true",
@@ -144,11 +144,11 @@ class Server:
             )
 
     def _answers(self):
-        """Wait until our server says that it is well; False when its process has ended instead."""
+        """Wait until our server says that it is well; False when its process has ended, or says nothing for too long."""
         deadline = time.monotonic() + PATIENCE
         while self.process.poll() is None and time.monotonic() < deadline:
             try:
-                with urllib.request.urlopen(self.url + "_stcore/health", timeout=5):
+                with urllib.request.urlopen(self.url + "_stcore/health", timeout=60):
                     return self.process.poll() is None
             except OSError:
                 time.sleep(0.05)
@@ -158,7 +158,7 @@ class Server:
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(10)
+                self.process.wait(60)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()

@@ -47,17 +47,21 @@ class Transfer:
         self.carried = self.lost = 0
         cert, key = certificate()
         self.for_server = QuicConfiguration(
-            is_client=False, alpn_protocols=["ridge"], certificate=cert, private_key=key
+            is_client=False,
+            alpn_protocols=["ridge"],
+            certificate=cert,
+            private_key=key,
+            idle_timeout=900.0,  # on a busy machine nothing is idle
         )
         for_client = QuicConfiguration(
-            alpn_protocols=["ridge"], server_name="localhost"
+            alpn_protocols=["ridge"], server_name="localhost", idle_timeout=900.0
         )
         for_client.load_verify_locations(
             cadata=cert.public_bytes(serialization.Encoding.PEM)
         )
         self.client, self.server = QuicConnection(configuration=for_client), None
 
-    def run(self, limit=60.0):
+    def run(self, limit=900.0):
         """Carry datagrams until the stream has ended; TimeoutError after `limit` seconds."""
         sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(3)]
         try:

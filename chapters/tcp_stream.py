@@ -28,40 +28,52 @@ def own_copy(data):
     return bytes(data)
 
 
+def integer(number):
+    """Return a whole number of any type, numpy's too, as an int; a bool is none."""
+    if isinstance(number, bool):
+        raise TypeError(f"a whole number is wanted, got {number}")
+    return int(index(number))
+
+
+def patience(timeout):
+    """Return a timeout in seconds as a lock takes it; None waits for ever."""
+    if timeout is None or timeout > threading.TIMEOUT_MAX:
+        return None
+    if not timeout >= 0:  # NaN is not
+        raise ValueError(f"timeout must be None or at least 0, got {timeout}")
+    return timeout
+
+
 class Sorter:
     """The pieces of one stream, put in order; offsets in bytes. Not thread-safe."""
 
     def __init__(self, capacity=1 << 20, policy="first", pieces=None):
-        pieces = max(64, capacity // 256) if pieces is None else pieces
-        if capacity < 1 or pieces < 0 or policy not in ("first", "last", "error"):
+        capacity = integer(capacity)
+        usual = max(64, capacity // 256)
+        most = usual if pieces is None else integer(pieces)
+        if capacity < 1 or most < 0 or policy not in ("first", "last", "error"):
             raise ValueError(f"cannot be: {capacity=}, {policy=}, {pieces=}")
-        self._capacity, self._policy, self._most = capacity, policy, pieces
+        self._capacity, self._policy = capacity, policy
+        self._most, self._many = most, 2 * max(most, usual)  # islands, pieces
         self._read = 0  # the application has all that lies below
         self._next = 0  # the first byte that is missing
         self._edge = capacity  # the first byte that is refused
-        self._truncated = False
-        self._final = None  # where the stream ends, once that is known
+        self._truncated, self._final = False, None  # the end, once that is known
         self._ready = deque()  # the bytes of [read, next)
         self._starts, self._held = [], {}  # beyond the hole: sorted; start -> bytes
+        self._islands = 0  # how many ranges they form
 
     def _advance(self):
-        """Move on over held pieces that have become next in line."""
+        """Move on over the first island if it has become next in line."""
         held, at, before = self._held, self._next, len(self._held)
         while at in held:
             piece = held.pop(at)
             self._ready.append(piece)
             at += len(piece)
         self._next = at
-        del self._starts[: before - len(held)]
-
-    def ranges(self):
-        """Return what is held as [[start, end], ...], touching pieces as one."""
-        out = []
-        for start in self._starts:
-            if not out or out[-1][1] < start:
-                out.append([start, start])
-            out[-1][1] = start + len(self._held[start])
-        return out
+        if gone := before - len(held):
+            del self._starts[:gone]
+            self._islands -= 1
 
 
 class Settler(Sorter):
@@ -79,62 +91,123 @@ class Settler(Sorter):
         start = max(offset, self._next)
         return start, data[start - offset : max(min(end, self._edge) - offset, 0)]
 
-    def _settle(self, old, offset, end, data):
-        """Return {start: bytes} for a segment and the pieces that it overlaps."""
-        if self._policy == "last":
-            new = {offset: data}
-            for s, piece in old.items():
-                if s < offset:
-                    new[s] = piece[: offset - s]
-                if s + len(piece) > end:
-                    new[end] = piece[end - s :]
-            return new
-        new, at = dict(old), offset  # at: the first byte not yet settled
-        for s, piece in old.items():
-            low, high = max(s, offset), min(s + len(piece), end)
-            same = piece[low - s : high - s] == data[low - offset : high - offset]
-            if self._policy == "error" and not same:
-                raise ConflictError(f"other bytes already lie in {low}..{high}")
-            if at < s:
-                new[at] = data[at - offset : s - offset]
+    def _settle(self, starts, offset, data):
+        """Bytes come that these pieces hold: the last ones win, or all must agree."""
+        for s in starts:
+            piece, low = self._held[s], s if s > offset else offset
+            new = data[low - offset : s + len(piece) - offset]
+            if not piece.startswith(new, low - s):
+                if self._policy == "error":
+                    raise ConflictError(f"other bytes already lie from {low} on")
+                piece = self._held[s] = bytearray(piece)
+                piece[low - s : low - s + len(new)] = new
+
+
+class Gluer(Settler):
+    """What keeps the pieces few."""
+
+    def _join(self):
+        """Make one piece of the queue."""
+        joined = b"".join(self._ready)
+        self._ready.clear()
+        self._ready.append(joined)
+
+    def _glue(self):
+        """Make one piece of each island."""
+        old, self._held, stop = self._held, {}, None
+        for start in self._starts:
+            if start != stop:
+                island = self._held[start] = bytearray()
+            island += old[start]
+            stop = start + len(old[start])
+        self._starts = list(self._held)
+
+    def _fill(self, i, low, left, offset, data):
+        """Let one piece take the place of all from starts[i] on that end inside.
+
+        low: the first byte that no earlier piece has; left: does an earlier one
+        reach up to the segment? Held bytes are painted over the new ones.
+        """
+        starts, held, high = self._starts, self._held, offset + len(data)
+        j = bisect_left(starts, high, i)
+        if self._policy != "first":
+            self._settle(starts[i - left : j], offset, data)
+        right = j < len(starts) and starts[j] == high
+        if starts[j - 1] + len(held[starts[j - 1]]) >= high:  # this one stays
+            j, high, right = j - 1, starts[j - 1], True
+        if j - i == 1 and starts[i] == low and len(held[low]) == high - low:
+            return  # there is such a piece already
+        canvas = bytearray(data[low - offset : high - offset])
+        at = low if left else starts[i]
+        for s in starts[i:j]:
+            piece = held.pop(s)
+            canvas[s - low : s - low + len(piece)] = piece
+            self._islands -= at < s  # a hole between two islands is filled
             at = s + len(piece)
-        return new | {at: data[at - offset :]} if at < end else new
+        self._islands -= right and at < high
+        starts[i:j], held[low] = [low], canvas
 
 
-class Holder(Settler):
+class Holder(Gluer):
     """What is done with a segment that is not next in line."""
 
     def _hold(self, offset, end, data):
-        """Keep it for later; where it overlaps held pieces, do as the policy says."""
+        """Keep what is new in it; where it overlaps held pieces, do as policy says."""
         starts, held = self._starts, self._held
+        low, high, left, right = offset, end, 0, 0  # left, right: neighbours?
         i = bisect_right(starts, offset)
-        stop = starts[i - 1] + len(held[starts[i - 1]]) if i else 0
-        if stop > offset:
-            if stop >= end and self._policy == "first":  # nothing new
+        if i:
+            stop = starts[i - 1] + len(held[starts[i - 1]])
+            if stop >= offset:
+                if stop >= end and self._policy == "first":  # nothing new
+                    return
+                low, left = stop, 1
+        if i < len(starts) and starts[i] <= end:
+            high, right = starts[i], 1
+            if high + len(held[high]) < end:  # it covers a piece, perhaps many
+                self._fill(i, low, left, offset, data)
                 return
-            i -= 1
-        elif i == len(starts) or end <= starts[i]:  # it overlaps nothing
-            if len(starts) < self._most:
-                starts.insert(i, offset)
-                held[offset] = data
+        elif not left and self._islands >= self._most:  # an island too many
             return
-        old = {s: held[s] for s in starts[i : bisect_left(starts, end, i)]}
-        new = self._settle(old, offset, end, data)
-        more = len(new) - len(old)
-        if offset == self._next or len(starts) + more <= self._most:
-            for start in old:
-                del held[start]
-            held.update(new)
-            starts[i : i + len(old)] = sorted(new)
+        if (low > offset or high < end) and self._policy != "first":
+            self._settle(starts[i - (low > offset) : i + (high < end)], offset, data)
+        if low < high:
+            starts.insert(i, low)
+            held[low] = data[low - offset : high - offset]
+            self._islands += 1 - left - right
+            if len(starts) > self._many:
+                self._glue()
 
 
-class Locked(Holder):
-    """The same state behind one lock; and its end."""
+class Intake(Holder):
+    """Where a segment goes."""
+
+    def _sort_in(self, offset, end, data):
+        """Take in a segment of any kind."""
+        if not self._next <= offset < end <= self._edge:  # in part of no use
+            offset, data = self._cut(offset, data)
+            end = offset + len(data)
+        if offset > self._next:
+            if data:
+                self._hold(offset, end, data)
+        elif data:
+            if self._starts and self._starts[0] < end:
+                self._hold(offset, end, data)
+            else:
+                self._ready.append(data)
+                self._next = end
+            if self._starts:
+                self._advance()
+            if len(self._ready) > self._many:
+                self._join()
+
+
+class Locked(Intake):
+    """The same state behind one lock."""
 
     def __init__(self, *args, sync=threading, **options):
         super().__init__(*args, **options)
         self._lock = sync.Lock()
-        self._take, self._drop = self._lock.acquire, self._lock.release
         self._changed = sync.Condition(self._lock)
         self._sleeping = 0
 
@@ -144,29 +217,45 @@ class Locked(Holder):
         with self._lock:
             return self._read + self._capacity - self._next
 
+    def ranges(self):
+        """Return what is held as [[start, end], ...], touching pieces as one."""
+        out = []
+        with self._lock:
+            for start in self._starts:
+                if not out or out[-1][1] < start:
+                    out.append([start, start])
+                out[-1][1] = start + len(self._held[start])
+        return out
+
+
+class Ender(Locked):
+    """And its end."""
+
     def finish(self, final=None):
         """FIN: the end is at `final`. Without it: closed, nothing more will come.
 
         Return whether every byte is there. A reader of a closed stream with a hole
         gets what lies before the hole, then TruncatedError.
         """
+        final = None if final is None else integer(final)
         with self._lock:
-            last = self._next
+            end = last = self._next
             if self._starts:
                 last = self._starts[-1] + len(self._held[self._starts[-1]])
-            end = self._next if final is None else index(final)
-            if final is not None and (end < last or self._final not in (None, end)):
-                raise ContractError(f"end at {end}? data to {last}, end {self._final}")
-            if final is None and (self._starts or self._final not in (None, end)):
-                self._truncated = True
-                self._starts.clear()
-                self._held.clear()
+            if final is None:
+                if self._starts or self._final not in (None, end):
+                    self._truncated = True
+                    self._starts, self._held, self._islands = [], {}, 0
+            elif final < last or self._final not in (None, final):
+                raise ContractError(f"end at {final}? data to {last}, {self._final}")
+            else:
+                end = final
             self._final, self._edge = end, min(self._edge, end)
             self._changed.notify_all()
             return self._next == end and not self._truncated
 
 
-class Receiver(Locked):
+class Receiver(Ender):
     """The network's side."""
 
     def receive(self, offset, data):
@@ -174,30 +263,21 @@ class Receiver(Locked):
         if type(data) is not bytes:
             data = own_copy(data)
         if type(offset) is not int:
-            offset = index(offset)
+            offset = integer(offset)
         end = offset + len(data)
-        self._take()
+        self._lock.acquire()
         try:
-            if not self._next <= offset < end <= self._edge:  # in part of no use
-                offset, data = self._cut(offset, data)
-                end = offset + len(data)
-                if not data:
-                    return self._next - self._read
-            if offset > self._next:
-                self._hold(offset, end, data)
+            at, ready = self._next, self._ready
+            if at == offset < end <= self._edge and not ready and not self._starts:
+                ready.append(data)  # the usual case: in order, and nothing waits
+                self._next = end
             else:
-                if self._starts and self._starts[0] < end:
-                    self._hold(offset, end, data)
-                else:
-                    self._ready.append(data)
-                    self._next = end
-                if self._starts:
-                    self._advance()
-                if self._sleeping:
-                    self._changed.notify_all()
+                self._sort_in(offset, end, data)
+            if self._sleeping and self._next > at:
+                self._changed.notify_all()
             return self._next - self._read
         finally:
-            self._drop()
+            self._lock.release()
 
 
 class Waiter(Receiver):
@@ -209,6 +289,7 @@ class Waiter(Receiver):
 
     def _wait(self, timeout):
         """Sleep until there are bytes (True) or the end (False)."""
+        timeout = patience(timeout)
         self._sleeping += 1
         try:
             if not self._changed.wait_for(self._news, timeout):
@@ -237,29 +318,29 @@ class TCP(Waiter):
     def read(self, count, timeout=None):
         """Return 1 to `count` bytes, waiting for the first; b"" is the end."""
         if type(count) is not int:
-            count = index(count)
+            count = integer(count)
         if count < 0:
             raise ValueError(f"count must not be negative, got {count}")
-        self._take()
+        self._lock.acquire()
         try:
             if self._read == self._next and not (count and self._wait(timeout)):
                 return b""
-            at = self._read + count
-            if at < self._next:
+            at, ready = self._next, self._ready
+            if count < at - self._read:
+                at = self._read + count
                 data = self._part(count)
             else:
-                at, ready = self._next, self._ready
-                if len(ready) == 1:
-                    data = ready.popleft()
-                    if type(data) is not bytes:  # what _part left of a piece
-                        data = bytes(data)
-                else:
+                data = ready.popleft()
+                if ready:
+                    ready.appendleft(data)
                     data = b"".join(ready)
                     ready.clear()
+                elif type(data) is not bytes:  # glued, or what _part left of it
+                    data = bytes(data)
             self._read = at
-            self._edge = edge = at + self._capacity
-            if self._final is not None and self._final < edge:
-                self._edge = self._final
+            self._edge = at + self._capacity
+            if self._final is not None:
+                self._edge = min(self._edge, self._final)
             return data
         finally:
-            self._drop()
+            self._lock.release()

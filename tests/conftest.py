@@ -10,6 +10,9 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 
+MAC = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
+
+
 class Quiet(SimpleHTTPRequestHandler):
     def log_message(self, *args):
         pass
@@ -38,7 +41,7 @@ def browser():
             None,
             map(
                 shutil.which,
-                ("chromium", "chromium-browser", "google-chrome", "chrome"),
+                ("chromium", "chromium-browser", "google-chrome", "chrome", MAC),
             ),
         ),
         None,
@@ -50,6 +53,7 @@ def browser():
     quiet = [
         "--no-sandbox",
         "--disable-gpu",
+        "--disable-dev-shm-usage",  # some machines have no /dev/shm, or a small one
         "--disable-background-networking",
         "--disable-component-update",
     ]

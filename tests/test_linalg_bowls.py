@@ -90,6 +90,40 @@ def test_cholesky_agrees_with_lapack(c, A):
 
 
 @quick
+@given(A=hermitian(definite=True), seed=st.integers(0, 2**32 - 1))
+def test_units_of_the_variables_change_no_verdict(c, A, seed):
+    """Kind: x = D y makes D A D of the energy. Witness: the same matrix in units near 1."""
+    powers = np.random.default_rng(seed).choice([-249, 0, 0, 249, 120], len(A))
+    D = 2.0**powers
+    scaled = A * D * D[:, None]
+    np.testing.assert_array_equal(c.cholesky(scaled), c.cholesky(A) * D[:, None])
+    (L, d), (L2, d2) = c.squares(A), c.squares(scaled)
+    np.testing.assert_array_equal(d2, d * D**2)
+    np.testing.assert_array_equal(L2, L * D[:, None] / D)
+    crooked = A.astype(complex)
+    if len(A) > 1:
+        crooked[0, 1] += 0.1 * abs(A[0, 0] * A[1, 1]) ** 0.5
+        for f in (c.squares, c.cholesky, c.jacobi):
+            with pytest.raises(ValueError, match="symmetric"):
+                f(crooked * D * D[:, None])
+
+
+@pytest.mark.parametrize("n", range(1, 14))
+def test_hilbert_is_definite_as_long_as_floats_can_tell(c, n):
+    """Witness: exact fractions say that every Hilbert matrix is; floats lose it at 14 (numpy too)."""
+    H = 1 / (np.arange(n)[:, None] + np.arange(n) + 1)
+    R = c.cholesky(H)
+    assert np.abs(R @ R.T - H).max() <= 2 * n * EPS and (R.diagonal() > 0).all()
+
+
+def test_very_large_and_small_units(c):
+    for unit in (1e200, 1e-200, 1e308, 1e-308):
+        assert c.squares([[unit]])[1] == unit and c.jacobi([[unit]])[0] == unit
+        np.testing.assert_allclose(c.cholesky([[unit]]) ** 2, unit, rtol=4 * EPS)
+    assert c.squares(np.diag([1e200, 1e-200]))[1].tolist() == [1e200, 1e-200]
+
+
+@quick
 @given(A=hermitian())
 def test_cholesky_accepts_only_what_is_definite(c, A):
     lam = np.linalg.eigvalsh(A)
@@ -97,8 +131,10 @@ def test_cholesky_accepts_only_what_is_definite(c, A):
         c.cholesky(A)
     except LinAlgError:
         assert lam.size and lam[0] <= 1e-8 * norm(A)
-    else:
-        assert not lam.size or lam[0] > 0
+    else:  # beside the diagonal, which is all that the unit of each variable leaves
+        root = np.sqrt(A.diagonal().real)
+        low = np.linalg.eigvalsh(A / root / root[:, None]) if lam.size else [1.0]
+        assert low[0] > -10 * len(A) * EPS
 
 
 @pytest.mark.parametrize("name", ["squares", "cholesky", "jacobi"])
@@ -113,6 +149,9 @@ def test_cholesky_accepts_only_what_is_definite(c, A):
         [[np.inf]],
         [[1j]],
         np.zeros((1, 1, 1)),
+        [["a"]],
+        [[None]],
+        [[2**70]],
     ],
 )
 def test_refusals(c, name, bad):

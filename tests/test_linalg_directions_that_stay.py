@@ -1,5 +1,6 @@
 """chapters/linalg-directions-that-stay.ipynb: its algorithms on matrices that nobody chose, and what they refuse."""
 
+import mpmath
 import numpy as np
 import pytest
 from chapter_code import chapter
@@ -147,6 +148,64 @@ def test_exponential_of_defective_zero_large_and_too_large(c):
     for big in (710, 1e300):
         with pytest.raises(np.linalg.LinAlgError, match="too large"):
             c.exponential([[big]])
+
+
+@settings(max_examples=25, deadline=None)
+@given(n=st.integers(2, 3), seed=st.integers(0, 2**32 - 1), powers=st.integers(0, 9))
+def test_exponential_of_matrices_far_from_normal(c, n, seed, powers):
+    """Kind: digits lost in silence; how many may be is said, about ‖A‖ε. Witness: mpmath with 40 digits."""
+    rng = np.random.default_rng(seed)
+    A = np.triu(rng.normal(size=(n, n)) * 10.0**powers, 1) + np.diag(rng.normal(size=n))
+    with mpmath.workdps(40):
+        exact = np.array(mpmath.expm(mpmath.matrix(A.tolist())).tolist(), float)
+    room = 20 * n * (1 + np.linalg.norm(A)) * EPS
+    assert np.abs(c.exponential(A) - exact).max() <= room * np.abs(exact).max()
+
+
+def test_exponential_keeps_its_digits_and_refuses_what_is_too_large(c):
+    E = c.exponential([[1, 1e9], [0, -1]])
+    np.testing.assert_allclose(E[0, 0], np.e, rtol=1e-12)  # 7e-9 once: 31 squarings
+    for large in ([[1e308, 0], [1e308, 0]], [[1e308, 1e308], [1e308, 1e308]]):
+        with pytest.raises(np.linalg.LinAlgError, match="too large"):
+            c.exponential(large)
+    assert c.exponential([[-1e308, 0], [0, 0]]).tolist() == [[0, 0], [0, 1]]
+
+
+UNITS = st.sampled_from([2.0**-1000, 2.0**-498, 2.0**498, 2.0**1000])
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), n=st.integers(1, 6), unit=UNITS)
+def test_no_unit_changes_a_direction_or_a_share(c, seed, n, unit):
+    """Kind: the unit of A, of the start, of a page's links. Witness: the same in units near 1."""
+    rng = np.random.default_rng(seed)
+    A, start = (
+        np.diag(2.0 ** np.arange(n)) + rng.normal(size=(n, n)) / 50,
+        rng.normal(size=n),
+    )
+    value, v, steps = c.power_iteration(A, start)
+    for A2, start2, factor in ((A * unit, start, unit), (A, start * unit, 1.0)):
+        value2, v2, steps2 = c.power_iteration(A2, start2)
+        assert value2 == value * factor and steps2 == steps
+        np.testing.assert_array_equal(v2, v)
+    np.testing.assert_array_equal(
+        c.qr_eigenvalues(A * unit), c.qr_eigenvalues(A) * unit
+    )
+    links = rng.integers(0, 4, (n, n)).astype(float)
+    column = np.where(rng.random(n) < 0.5, unit, 1.0)
+    np.testing.assert_array_equal(c.pagerank(links * column), c.pagerank(links))
+
+
+def test_at_the_end_of_the_floats(c):
+    full = np.full((2, 2), 1e308)
+    np.testing.assert_allclose(c.pagerank(full), [0.5, 0.5], rtol=1e-15)
+    np.testing.assert_allclose(c.pagerank(np.full((3, 3), 5e-324)), 1 / 3, rtol=1e-15)
+    assert abs(c.power_iteration(np.diag([2.0, 1]), start=[1e200, 1e200])[0] - 2) < 1e-9
+    for f in (c.power_iteration, c.qr_eigenvalues):
+        with pytest.raises(np.linalg.LinAlgError, match="too large"):
+            f(full)  # its eigenvalue is 2e308
+    with pytest.raises(ValueError, match="start"):
+        c.power_iteration(np.eye(2), start=["a", "b"])
 
 
 @settings(max_examples=80, deadline=None)

@@ -49,7 +49,7 @@ def test_factor(c, A):
     assert np.array_equal(A, before) and sorted(p) == list(range(m))
     assert L.shape == (m, k) and U.shape == (k, n)
     assert np.array_equal(L, np.tril(L)) and np.all(np.diag(L) == 1)
-    assert np.array_equal(U, np.triu(U)) and np.all(np.abs(L) <= 1 + 2 * EPS)
+    assert np.array_equal(U, np.triu(U)) and np.all(np.abs(L) <= 1 + 8 * EPS)
     bound = 4 * max(k, 1) * EPS * (np.abs(L) @ np.abs(U))
     assert np.all(np.abs(A[p] - L @ U) <= bound)
 
@@ -87,7 +87,7 @@ def test_solve_is_backward_stable_or_refuses(c, A, sides, seed):
         x = c.solve(A, b)
     except np.linalg.LinAlgError:
         size = np.abs(A).max(axis=0, initial=0).astype(float)  # of each column
-        assert len(A) and (not size.all() or np.linalg.cond(A / size) > 1e12)
+        assert len(A) and (not size.all() or np.linalg.cond(A / size) > 1e11)
         return
     p, L, U = c.factor(A)
     assert x.shape == b.shape
@@ -156,6 +156,100 @@ def test_edges(c):
 
 def test_counts(c):
     assert [c.costs(n) for n in (1, 2, 9)] == [(0, 1), (2, 4), (240, 81)]
+
+
+@st.composite
+def units(draw):
+    """Powers of two about 10^-150 to 10^150: exact to multiply with, so that no rounding may change."""
+    return 2.0 ** draw(st.integers(-498, 498))
+
+
+@settings(max_examples=150, deadline=None)
+@given(SEEDS, st.integers(1, 6), st.booleans(), units(), units(), st.data())
+def test_no_unit_changes_a_verdict(c, seed, n, singular, of_b, of_a, data):
+    """Kind: the unit of A, of b, or of one column. Witness: exact elimination of the same whole numbers."""
+    rng = np.random.default_rng(seed)
+    rank = max(1, n - 1) if singular else n
+    A = rng.integers(-5, 6, (n, rank)) @ rng.integers(-5, 6, (rank, n))
+    b = rng.integers(-9, 10, n)
+    column = np.ones(n)
+    column[data.draw(st.integers(0, n - 1))] = data.draw(units())
+
+    def verdict(matrix, side):
+        try:
+            return c.solve(matrix, side)
+        except np.linalg.LinAlgError as refusal:
+            return str(refusal)
+
+    plain = verdict(A * 1.0, b * 1.0)
+    others = [
+        (verdict(A * of_a, b * 1.0), 1 / of_a),
+        (verdict(A * 1.0, b * of_b), of_b),
+        (verdict(A * column, b * 1.0), 1 / column),
+    ]
+    for answer, factor in others:
+        if isinstance(plain, str):
+            assert answer == plain and "at this tolerance" in plain
+        else:
+            np.testing.assert_array_equal(answer, plain * factor)
+    truth = verdict(A.astype(object), b)
+    if isinstance(plain, np.ndarray) and isinstance(truth, np.ndarray):
+        room = 1e3 * EPS * np.linalg.cond(A) * max(np.abs(truth.astype(float)))
+        assert np.abs(plain - truth.astype(float)).max() <= room
+
+
+def test_rows_and_columns_of_very_different_size(c):
+    np.testing.assert_allclose(c.solve([[1, 1e16], [0, 1]], [1e16, 1]), [0, 1])
+    np.testing.assert_allclose(c.solve(np.diag([1e12, 1]), [1e12, 1]), [1, 1])
+    years = np.vander(np.arange(2000.0, 2020, 5), 4)
+    x, b = c.solve(years, years @ np.ones(4)), years @ np.ones(4)  # cond 1e17: answered
+    assert np.all(np.abs(years @ x - b) <= 100 * EPS * (years @ np.abs(x)))
+    for huge in ([[1e308, 1e308], [-1e308, 1e308]], [[1e-300]]):
+        with pytest.raises(np.linalg.LinAlgError, match="units"):
+            c.solve(huge, [1e100] * len(huge))
+
+
+def test_singular_whole_matrices_are_caught_exactly_and_mostly_in_floats(c):
+    """400 singular 3 x 3 matrices: all as objects; as floats, all but a few (7 went through once)."""
+    rng, missed = np.random.default_rng(400), 0
+    for _ in range(400):
+        A = rng.integers(-5, 6, (3, 2)) @ rng.integers(-5, 6, (2, 3))
+        with pytest.raises(np.linalg.LinAlgError, match="^singular"):
+            c.solve(A.astype(object), [1, 1, 1])
+        try:
+            c.solve(A, [1, 1, 1])
+            missed += 1
+        except np.linalg.LinAlgError as refusal:
+            assert "looks singular at this tolerance" in str(refusal)
+    assert missed <= 8
+
+
+@pytest.mark.parametrize(
+    "wrap", [int, np.int64, Fraction, sp.Integer, lambda v: np.int8(v)]
+)
+def test_objects_are_decided_exactly_whatever_their_type(c, wrap):
+    A = np.array([[wrap(3), wrap(1)], [wrap(1), wrap(1)]], dtype=object)
+    x = c.solve(A, [1, 0])
+    assert x.tolist() == [Fraction(1, 2), Fraction(-1, 2)]
+    assert all(isinstance(v, Fraction) for v in [*x, *c.inverse(A).flat])
+    wide = c.solve(
+        [[2**70, 1], [1, 2**70]], [2**70 + 1, 2**70 + 1]
+    )  # no int64 holds them
+    assert wide.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("bad", [0.5, "a", None, 1j, sp.Symbol("x")])
+def test_objects_that_are_no_fractions_are_refused(c, bad):
+    with pytest.raises(ValueError, match="whole numbers or fractions"):
+        c.factor(np.array([[bad, 1], [1, 1]], dtype=object))
+    with pytest.raises(ValueError, match="whole numbers or fractions"):
+        c.solve(np.array([[2]], dtype=object), [bad])
+
+
+@pytest.mark.parametrize("kind", [bool, np.int8, np.uint64, np.float16, np.float32])
+def test_every_number_type_becomes_a_float(c, kind):
+    x = c.solve(np.array([[1, 0], [1, 1]], kind), np.array([1, 1], kind))
+    assert x.dtype == float and x.tolist() == [1, 0]
 
 
 def test_forgetting_to_swap_the_multipliers_is_noticed(c):

@@ -97,6 +97,47 @@ def test_scale_changes_nothing(c, A):
         np.testing.assert_allclose(R2, R, atol=1e-8)
 
 
+@st.composite
+def units(draw, size):
+    """Powers of two about 10^-150 to 10^150, one for each of `size` rows or columns; most of them 1."""
+    powers = draw(
+        st.lists(
+            st.sampled_from([0, 0, 0, -498, 498, 100]), min_size=size, max_size=size
+        )
+    )
+    return 2.0 ** np.array(powers)
+
+
+@given(matrices(), st.data(), st.integers(0, 2**32 - 1))
+@settings(max_examples=80, deadline=None)
+def test_units_of_columns_and_of_the_right_side_change_no_verdict(c, A, data, seed):
+    """Kind: the unit of a column, of A or of b. Witness: sympy's pivots of the unscaled whole numbers."""
+    column = data.draw(units(A.shape[1]))
+    _, pivots = exact(A).rref(simplify=True)
+    assert c.rref(A * column)[2] == list(pivots)
+    b = A @ np.random.default_rng(seed).integers(-3, 4, A.shape[1])
+    x, _ = c.solve_all(A, b)
+    for of_b in (2.0**-498, 2.0**400):
+        np.testing.assert_array_equal(c.solve_all(A, b * of_b)[0], x * of_b)
+    np.testing.assert_array_equal(c.solve_all(A * column, b)[0], x / column)
+
+
+@given(matrices(), st.data())
+@settings(max_examples=60, deadline=None)
+def test_units_of_rows_change_no_verdict(c, A, data):
+    row = data.draw(units(A.shape[0]))
+    assert c.rref(A * row[:, None])[2] == c.rref(A)[2]
+
+
+def test_columns_of_very_different_size_are_independent(c):
+    x, N = c.solve_all(np.diag([1e12, 1]), [1e12, 1])
+    assert x.tolist() == [1, 1] and N.shape == (2, 0)
+    assert c.rref([[1, 1e16], [0, 1]])[2] == [0, 1]
+    assert c.rref(np.vander(np.arange(2000, 2021), 4))[2] == [0, 1, 2, 3]
+    with pytest.raises(np.linalg.LinAlgError, match="magnitude"):
+        c.solve_all([[1e-200]], [1e200])
+
+
 @pytest.mark.parametrize(
     "bad",
     [3, [1, 2], [[np.nan]], [[1j * np.inf]], [["1"]], [[None]], np.zeros((1, 1, 1))],

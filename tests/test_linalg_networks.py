@@ -82,6 +82,60 @@ def test_foster_on_any_connected_network(c, network):
         np.testing.assert_allclose(share.sum(), n - 1, rtol=1e-6, atol=1e-9)
 
 
+@given(
+    networks(),
+    st.sampled_from([2.0**-498, 2.0**498]),
+    st.sampled_from([2.0**-498, 2.0**498]),
+)
+@settings(max_examples=60, deadline=None)
+def test_units_change_no_verdict(c, network, of_f, of_c):
+    """Kind: the unit of currents or of conductances. Witness: the same network in units near 1."""
+    n, edges, f, conductance, ground = network
+    graph = nx.MultiGraph(edges)
+    graph.add_nodes_from(range(n))
+    if nx.is_connected(graph):
+        x, y = c.network(n, edges, f, conductance, ground)
+        size = abs(x).max(initial=0)
+        x2, y2 = c.network(n, edges, f * of_f, conductance, ground)
+        np.testing.assert_allclose(
+            y2 / of_f, y, rtol=0, atol=1e-9 * (1 + abs(y).max(initial=0))
+        )
+        x3, y3 = c.network(n, edges, f, conductance * of_c, ground)
+        np.testing.assert_allclose(
+            y3, y, rtol=0, atol=1e-9 * (1 + abs(y).max(initial=0))
+        )
+        np.testing.assert_allclose(x3 * of_c, x, rtol=0, atol=1e-9 * size)
+
+
+@pytest.mark.parametrize("spread", range(0, 301, 20))
+@pytest.mark.parametrize("ground", [0, 1, 2])
+def test_balance_is_kept_or_its_loss_is_said(c, spread, ground):
+    """Witness: on a path every edge carries what is fed in."""
+    try:
+        _, y = c.network(3, [(0, 1), (1, 2)], [1, 0, -1], [10.0**spread, 1], ground)
+    except np.linalg.LinAlgError as refusal:
+        assert "rounding" in str(refusal) and spread > 8
+    else:
+        np.testing.assert_allclose(y, 1, rtol=1e-5)
+
+
+def test_numpy_integers_large_feeds_and_unknown_grounds(c):
+    edges = np.array([(0, 1), (1, 2)], np.uint8)
+    for kind in (np.int64, np.uint16, int):
+        _, y = c.network(3, edges.astype(kind), [1, 0, -1], ground=np.int8(2))
+        np.testing.assert_allclose(y, 1, rtol=1e-14)
+    _, y = c.network(3, edges, [1.7e308, 0, -1.7e308], 1e300)
+    np.testing.assert_allclose(y, 1.7e308, rtol=1e-14)
+    with pytest.raises(ValueError, match="sum to 0"):
+        c.network(3, edges, [1e308, 1e308, 1e308])
+    for ground in (3, -1, 0.5, "a"):
+        with pytest.raises(ValueError, match="no node"):
+            c.network(3, edges, [1, 0, -1], ground=ground)
+    for f in (["a", "b", "c"], [None] * 3):
+        with pytest.raises(ValueError, match="finite"):
+            c.network(3, edges, f)
+
+
 @pytest.mark.parametrize(
     "edges",
     [[(0, 2)], [(-1, 0)], [(0, 0)], [(0.0, 1.0)], [("0", "1")], [(True, False)]],

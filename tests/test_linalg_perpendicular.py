@@ -88,6 +88,44 @@ def test_dependent_columns_are_refused(c, seed, n):
         c.least_squares(rng.normal(size=(n - 1, n)), np.ones(n - 1))
 
 
+@given(matrices(tall=True), st.integers(0, 2**32 - 1), st.data())
+@settings(max_examples=120, deadline=None)
+def test_no_unit_changes_a_verdict(c, A, seed, data):
+    """Kind: the unit of A, of b, or of each column. Witness: the same problem in units that suit it."""
+    m, n = A.shape
+    A = A / (abs(A).max(initial=0) or 1)
+    powers = data.draw(
+        st.lists(st.sampled_from([0, 0, -490, 490, 33]), min_size=n, max_size=n)
+    )
+    column, b = 2.0 ** np.array(powers), np.random.default_rng(seed).normal(size=m)
+    x = c.least_squares(A, b)
+    np.testing.assert_array_equal(c.least_squares(A * column, b), x / column)
+    for unit in (2.0**-490, 2.0**490):
+        np.testing.assert_array_equal(c.least_squares(A, b * unit), x * unit)
+    for name, method in c.METHODS.items():
+        (Q, R), (Q2, R2) = method(A), method(A * column)
+        np.testing.assert_array_equal(Q, Q2, name)
+        np.testing.assert_array_equal(R * column, R2, name)
+
+
+def test_years_as_they_are_and_very_large_and_small_columns(c):
+    years = np.vander(np.arange(2000, 2021), 4)
+    x = c.least_squares(years, years @ np.ones(4))
+    size = abs(years) @ abs(x)
+    assert (abs(years @ (x - 1)) <= 1e3 * EPS * size).all()
+    for A in ([[1e200]], [[1e-200]], [[1e308], [1e308]], [[5e-324]]):
+        Q, R = c.gram_schmidt(A)
+        assert abs(np.linalg.norm(Q) - 1) < 4 * EPS and np.isfinite(R).all()
+        assert abs(np.linalg.norm(c.householder(A)[0]) - 1) < 4 * EPS
+    for D in ([1e13, 1], [1e-300, 1], [1e150, 1e-150]):
+        np.testing.assert_allclose(c.least_squares(np.diag(D), D), 1, rtol=1e-14)
+    for f in (c.gram_schmidt, c.householder):
+        with pytest.raises(np.linalg.LinAlgError, match="units"):
+            f(np.full((4, 1), 1.7e308))
+    with pytest.raises(np.linalg.LinAlgError, match="units"):
+        c.least_squares([[1e-200]], [1e200])
+
+
 @pytest.mark.parametrize(
     "bad", [1, [1.0], [[np.inf]], [["a"]], np.ones((2, 2, 2)), [[None]]]
 )

@@ -81,6 +81,79 @@ def test_elimination_against_the_library(c, n, seed, kind, scale):
     assert swaps in (1, -1) and len(pivots) == n and count <= (n**3 - n) // 3
 
 
+@settings(max_examples=80, deadline=None)
+@given(
+    n=st.integers(1, 4),
+    seed=st.integers(0, 2**32 - 1),
+    kind=st.sampled_from(
+        [np.int8, np.uint8, np.int32, np.int64, np.uint64, object, bool]
+    ),
+)
+def test_whole_numbers_of_any_type_do_not_wrap(c, n, seed, kind):
+    """Kind: numpy's integers in what is called exact. Witness: sympy on Python's integers."""
+    rng = np.random.default_rng(seed)
+    info = np.iinfo(np.int64 if kind is object else np.uint8 if kind is bool else kind)
+    entries = [
+        [int(x) for x in rng.integers(info.min // 2, info.max // 2, n)]
+        for _ in range(n)
+    ]
+    M = np.array(entries, dtype=kind)
+    exact = sp.Matrix([[int(x) for x in row] for row in M]).det()
+    assert c.leibniz(M)[0] == c.by_rules(M) == exact
+    assert kind is bool or c.bareiss(M) == exact
+    first = [int(x) for x in M[0]]
+    assert sp.Matrix([first]).dot(c.cofactors(M)[0, :]) == exact
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    n=st.integers(1, 6),
+    seed=st.integers(0, 2**32 - 1),
+    unreal=st.booleans(),
+    data=st.data(),
+)
+def test_units_go_through_the_determinant(c, n, seed, unreal, data):
+    """Kind: the unit of a column. det A D = det A · det D, with det D collected exactly."""
+    rng = np.random.default_rng(seed)
+    A = rng.normal(size=(n, n)) + unreal * 1j * rng.normal(size=(n, n))
+    powers = np.array(
+        data.draw(
+            st.lists(st.sampled_from([-900, -498, 0, 498, 900]), min_size=n, max_size=n)
+        )
+    )
+    scaled, total = A * 2.0**powers, int(powers.sum())
+    value = c.determinant(scaled)
+    if total > 1100:
+        assert np.isinf(value)
+    elif abs(total) < 900:
+        assert value == c.determinant(A) * 2.0**total
+    sign, size = c.log_determinant(scaled)
+    plain_sign, plain_size = c.log_determinant(A)
+    assert sign == plain_sign
+    np.testing.assert_allclose(
+        size, plain_size + total * np.log(2), rtol=1e-12, atol=1e-10
+    )
+
+
+def test_products_that_overflow_on_the_way(c):
+    assert c.determinant(np.diag([1e200, 1e200, 0])) == 0
+    for diagonal in ([1e200, 1e200, 1e-200, 1e-200], [1e-200, 1e-200, 1e200, 1e200]):
+        np.testing.assert_allclose(c.determinant(np.diag(diagonal)), 1, rtol=10 * EPS)
+        np.testing.assert_allclose(
+            c.determinant(1j * np.diag(diagonal)), 1, rtol=10 * EPS
+        )
+    assert c.leibniz(np.diag([1e200, 1e200, 0.0]))[0] == 0
+    assert c.determinant([[1e308, 1e308], [-1e308, 1e308]]) == np.inf
+    with pytest.raises(ValueError, match="square"):
+        c.by_rules([[1, 2]])
+
+
+def test_floats_are_the_fractions_that_they_are(c):
+    near = [[0.1, 0.3], [0.3, 0.9]]  # singular as decimals, not as doubles
+    x = c.cramer(near, [1, 1])
+    assert sp.Matrix([[sp.Rational(v) for v in r] for r in near]) * x == sp.ones(2, 1)
+
+
 @settings(max_examples=40, deadline=None)
 @given(n=st.integers(1, 4), seed=st.integers(0, 2**32 - 1))
 def test_cramer_and_cofactors(c, n, seed):

@@ -7,6 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+import torch
 from chapter_code import CHAPTERS, chapter
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -238,3 +239,72 @@ def test_the_key_frame_shows_what_it_is_given():
     assert np.allclose(ring_spot(0)[0], -ring_spot(1)[0]) and np.allclose(
         ring_spot(10), ring_spot(0)
     )
+
+
+@pytest.mark.parametrize("source", [torch.float16, torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("size", [2, 9, 1000])
+def test_a_distribution_may_come_from_a_coarser_type(c, source, size):
+    torch.manual_seed(size)
+    p, q = (torch.softmax(3 * torch.randn(size), 0).to(source) for _ in range(2))
+    p, q = (x.to(torch.float32).clamp(min=2**-24).double().numpy() for x in (p, q))
+    p_1, q_1 = (x / x.sum() for x in (p, q))
+    witness = (p_1 * np.log(p_1 / q_1)).sum()
+    assert math.isclose(c.kl(p, q), witness, rel_tol=1e-9) and c.kl(p, p) == 0
+    assert c.kl(p, q) > 0, "what is rounded is divided by its sum: Gibbs still holds"
+
+
+@quick
+@given(
+    st.lists(st.integers(1, 2**40), min_size=1, max_size=6),
+    st.integers(0, 60),
+    st.sampled_from([-1, 0, 1]),
+)
+def test_shannon_lengths_are_exact_beside_powers_of_two(c, weights, k, step):
+    """2^-l <= q < 2^(1-l), in fractions; also one float above or below a power of one half."""
+    edge = float(np.nextafter(2.0**-k, 2.0 * (step > 0))) if step else 2.0**-k
+    if edge < 1:
+        lengths = c.shannon_lengths([edge, 1 - edge])
+        q = c.distribution([edge, 1 - edge])
+        for length, share in zip(lengths.tolist(), q.tolist(), strict=True):
+            assert (
+                Fraction(1, 2**length) <= Fraction(share) < 2 * Fraction(1, 2**length)
+            )
+    q = np.array(weights) / sum(weights)
+    for length, share in zip(c.shannon_lengths(q).tolist(), q.tolist(), strict=True):
+        assert Fraction(1, 2**length) <= Fraction(share) * (1 + Fraction(1, 2**50))
+        assert Fraction(share) < 2 * Fraction(1, 2**length) * (1 + Fraction(1, 2**50))
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.uint8, np.int32, np.int64])
+def test_lengths_of_any_integer_type_do_not_wrap(c, kind):
+    lengths = [1, 64, 65, 70, 127]
+    assert c.prefix_code(np.array(lengths, kind)) == c.prefix_code(lengths)
+    assert c.prefix_code(np.array([1, 2, 2], kind)) == ["0", "10", "11"]
+    with pytest.raises(ValueError, match="use up"):
+        c.prefix_code(np.array([1, 1, 64], kind))
+
+
+def test_what_is_no_length_or_symbol_is_refused(c):
+    with pytest.raises(ValueError, match="fewer than 0"):
+        c.prefix_code([-1])
+    with pytest.raises(TypeError):
+        c.prefix_code([1.5])
+    row = [Fraction(1)] * 3
+    for bad in (-1, 3, -100):
+        with pytest.raises(ValueError, match="symbols lie"):
+            c.interval([row], [bad])
+        with pytest.raises(ValueError, match="symbols lie"):
+            c.encode([bad], Fixed([1, 1, 1]))
+    for bits in (math.nan, math.inf, 501):
+        with pytest.raises(ValueError, match="500 bits"):
+            c.model_with_waste([0.5, 0.5], bits)
+
+
+@pytest.mark.parametrize("kind", ["u1", "i1", "i8", "f2", "f4", "f8"])
+def test_softmax_computes_in_floats(c, kind):
+    z = np.array([[0, 1, 127], [3, 3, 3]], kind)
+    wide = np.exp(z.astype(float) - z.max(axis=1, keepdims=True))
+    wide /= wide.sum(axis=1, keepdims=True)
+    room = {"rtol": 1e-3 if kind == "f2" else 1e-6, "atol": 1e-30}  # e^-127 may be 0
+    np.testing.assert_allclose(c.softmax(z), wide, **room)
+    assert c.softmax(z[:, :0]).shape == (2, 0)

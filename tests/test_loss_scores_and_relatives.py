@@ -14,6 +14,7 @@ from chapter_code import CHAPTERS, chapter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy import stats
 
 ch = chapter("loss-scores-and-relatives")
 few = settings(max_examples=60, deadline=None)
@@ -258,3 +259,90 @@ def test_quoted_numbers_are_asserted():
         ):
             for number in re.findall(r"\b\d+\.\d+", claim):
                 assert number in checks, f"{number} is claimed and nowhere checked"
+
+
+@few
+@given(logits, labels, st.integers(0, 2**32 - 1))
+def test_a_forbidden_class_that_is_not_the_answer_is_free(z, y, seed):
+    """Logits of −∞ with one-hot targets: torch's loss by index, forward and back, and no nan anywhere."""
+    rng = np.random.default_rng(seed)
+    forbidden = rng.random(z.shape) < 0.4
+    forbidden[np.arange(5), y] = False
+    z, y = torch.tensor(np.where(forbidden, -np.inf, z)), torch.tensor(y)
+    ours, theirs = z.clone().requires_grad_(), z.clone().requires_grad_()
+    loss = F.cross_entropy(theirs, y, reduction="none")
+    _close(ch.cross_entropy(ch.one_hot(y, 4), ours), loss)
+    w = torch.tensor([0.5, 1, 2, 3], dtype=torch.float64)
+    _close(ch.weighted(y, z, w), w[y] * loss)
+    _close(ch.focal(y, z, 2.0), (1 - (-loss).exp()) ** 2 * loss)
+    ch.cross_entropy(ch.one_hot(y, 4), ours).sum().backward()
+    loss.sum().backward()
+    _close(ours.grad, theirs.grad)
+    _close(ch.distil(z, z, 2.0), 4 * torch.special.entr(F.softmax(z / 2, 1)).sum(1))
+
+
+def test_the_first_notebooks_boast_holds_here_too():
+    assert (
+        ch.cross_entropy(ch.one_hot(torch.tensor(0), 2), torch.tensor([0.0, -math.inf]))
+        == 0
+    )
+    assert (
+        ch.cross_entropy(ch.one_hot(torch.tensor(1), 2), torch.tensor([0.0, -math.inf]))
+        == math.inf
+    )
+
+
+@few
+@given(st.integers(2, 6), st.integers(0, 2**32 - 1))
+def test_what_never_happens_costs_nothing(k, seed):
+    rng = np.random.default_rng(seed)
+    p, q = rng.dirichlet(np.ones(k), 2)
+    p[rng.random(k) < 0.4], q[rng.random(k) < 0.2] = 0, 0
+    p[0], q[0] = 1 - p[1:].sum(), 1 - q[1:].sum()
+    law = stats.entropy(
+        p, q
+    )  # scipy: 0 ln 0 = 0, and inf where q forbids what p allows
+    ours = ch.regret(ch.log_penalty, p, q)
+    assert ours == law or math.isclose(ours, law, rel_tol=1e-9, abs_tol=1e-12)
+    by_distance = ((np.eye(k) - q) ** 2).sum(axis=1)
+    np.testing.assert_allclose(ch.brier_penalty(q), by_distance, atol=1e-14)
+    price = ch.expected(lambda y, z: z[torch.arange(k), y], torch.tensor(p))
+    dear = torch.tensor(np.where(p > 0, 1.0, np.inf))
+    assert math.isclose(price(dear), 1, rel_tol=1e-12)
+
+
+@pytest.mark.parametrize("bad", [[-1], [-100], [4], [0, 9]])
+def test_labels_outside_the_classes_are_refused(bad):
+    y = torch.tensor(bad)
+    z = torch.zeros(len(bad), 4, dtype=torch.float64)
+    for call in (
+        lambda: ch.one_hot(y, 4),
+        lambda: ch.focal(y, z, 2.0),
+        lambda: ch.with_z_loss(y, z, 0.1),
+    ):
+        with pytest.raises(ValueError, match="classes lie"):
+            call()
+    for kind in (torch.float64, torch.bool):
+        with pytest.raises(TypeError, match="whole numbers"):
+            ch.one_hot(y.to(kind), 4)
+
+
+def test_a_one_hot_row_costs_a_row_and_not_a_square():
+    y = torch.tensor([0, 128_255], dtype=torch.int32)
+    rows = ch.one_hot(y, 128_256)  # C² numbers would be 131 GB
+    assert rows.shape == (2, 128_256) and rows.sum() == 2 and rows[1, 128_255] == 1
+    assert ch.brier_penalty(np.full(128_256, 1 / 128_256)).shape == (128_256,)
+
+
+def test_nothing_counted_is_no_gradient():
+    model = torch.nn.Linear(3, 4, dtype=torch.float64)
+    batch = [(torch.ones(2, 3, dtype=torch.float64), torch.full((2,), -100))]
+    assert not ch.accumulated_gradient(model, batch).any()
+
+
+def test_texts_that_have_no_number_are_refused():
+    with pytest.raises(ValueError, match="no tokens"):
+        ch.perplexity([])
+    with pytest.raises(ValueError, match="kinds of token"):
+        ch.laplace([0, 1, 2], 2)
+    assert ch.total_bits(ch.laplace([], 3)) == 0

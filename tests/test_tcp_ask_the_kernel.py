@@ -202,3 +202,19 @@ def test_a_transfer_closes_what_it_opens_also_when_it_fails():
     assert bytes(done.received) == b"abc" * 5000 and done.lost == 0
     with pytest.raises(OSError):
         done.proxy.getsockname()
+
+
+def test_the_smallest_receiver_says_wait_and_end_apart(c):
+    stream = c.Stream()
+    assert stream.read(0) == b"" and stream.read(1) is None
+    stream.receive(0, bytearray(b"ab"))
+    assert stream.read(0) == b"", "nothing was asked for; None would mean wait"
+    assert stream.read(1) == b"a" and stream.read(9) == b"b"
+    for bad in (lambda: stream.read(-1), lambda: stream.read(-9)):
+        with pytest.raises(ValueError, match="negative"):
+            bad()
+    for bad in (lambda: stream.receive(0.5, b"a"), lambda: stream.receive(0, 5)):
+        with pytest.raises(TypeError):
+            bad()
+    stream.finish(2)
+    assert stream.read(1) == b""

@@ -106,7 +106,10 @@ def test_verdicts(c):
 
 def test_a_crowd_waits_for_its_threads(c):
     done = threading.Event()
-    assert c.Crowd().play(a=done.set, b=lambda: done.wait(20)) == {"a": None, "b": True}
+    assert c.Crowd().play(a=done.set, b=lambda: done.wait(900)) == {
+        "a": None,
+        "b": True,
+    }
 
 
 def test_the_scenes_are_right_on_plain_threads(c):

@@ -87,7 +87,8 @@ def test_a_capped_ring_never_hangs_and_keeps_its_cap(c, most):
 
 def test_the_courses_are_the_same_segments_in_another_order(c):
     for name, course in c.COURSES.items():
-        assert sorted(set(course)) == c.IN_ORDER, name
+        whole = c.HALVES if "halves" in name else c.IN_ORDER
+        assert sorted(set(course)) == whole, name
         assert (course == c.IN_ORDER) == (name == "in order")
     assert b"".join(data for _, data in c.IN_ORDER) == c.BLOB
     late = [k for k, s in enumerate(c.resent(50, 40)) if c.IN_ORDER[k] != s]

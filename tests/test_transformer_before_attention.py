@@ -250,6 +250,9 @@ def test_half_life(c, N):
 def test_cpu_seconds_counts_work_and_not_sleep(c):
     import time
 
-    assert c.cpu_seconds(time.sleep, 0.01, repeats=3) < 0.005
+    def work():
+        return sum(range(1_000_000))
+
+    assert c.cpu_seconds(time.sleep, 0.05, repeats=5) < c.cpu_seconds(work, repeats=5)
     small, large = np.ones((150, 150)), np.ones((600, 600))
     assert c.cpu_seconds(np.dot, large, large) > c.cpu_seconds(np.dot, small, small)

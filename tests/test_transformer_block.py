@@ -175,3 +175,21 @@ def test_gpt2_family_sizes(c):
     for (L, d), millions in said.items():
         assert round(c.gpt2_parameters(L=L, d=d) / 1e6) == millions
     assert math.isclose(c.gpt2_parameters(), 124.44e6, rel_tol=1e-4)
+
+
+@quick
+@given(seed=seeds, d=st.integers(2, 9), power=st.integers(-150, 150))
+def test_norms_do_not_know_the_unit_of_measurement(c, seed, d, power):
+    """Without ε, 10^±150 changes nothing: no square over- or underflows."""
+    x = np.random.default_rng(seed).standard_normal((3, d)) + [1.0] * d
+    scale = 10.0**power
+    for norm in (c.layer_norm, c.rms_norm):
+        ours, theirs = norm(scale * x, eps=0), norm(x, eps=0)
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-9)
+        assert np.isfinite(norm(scale * x)).all() and not norm(0 * x).any()
+    small = np.array([[200, 100, 0]], np.uint8)  # whose squares wrap
+    np.testing.assert_allclose(c.rms_norm(small), c.rms_norm(small.astype(float)))
+    half = np.array([[400, 100, 0]], np.float16)  # whose squares overflow
+    np.testing.assert_allclose(
+        c.rms_norm(half), c.rms_norm(half.astype(float)), rtol=0.01
+    )

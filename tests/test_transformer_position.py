@@ -104,7 +104,7 @@ def test_alibi_halves_after_each_half_life(c, seed, T, power):
 
 
 def test_slopes_are_the_paper_s(c):
-    assert c.alibi_slopes(1).tolist() == [2**-8]
+    np.testing.assert_allclose(c.alibi_slopes(1), [2**-8], rtol=1e-15)
     np.testing.assert_allclose(c.alibi_slopes(16)[:2], [2**-0.5, 0.5])
     for bad in (0, -2, 3, 6, 12):
         with pytest.raises(ValueError, match="power of two"):
@@ -116,6 +116,9 @@ def test_frequencies_need_pairs(c):
         with pytest.raises(ValueError, match="pairs"):
             c.frequencies(bad)
     assert c.frequencies(2).tolist() == [1.0]
+    for base in (0, -1, math.nan, math.inf):
+        with pytest.raises(ValueError, match="base"):
+            c.frequencies(4, base)
 
 
 @quick

@@ -162,12 +162,12 @@ WORDS = {"passed": "passed", "fell": "fell on this machine", "not run": "was not
 
 
 def _seal(app, cell, docname, ledger_page):
-    """Return the line beneath a check, or beneath another cell that fell."""
+    """Return the line beneath a check, or beneath another cell that did not pass."""
     state = state_of(cell)
     mark = nodes.paragraph(classes=["seal", state.replace(" ", "-")])
     mark += nodes.inline("", "验" if state == "passed" else "✗", classes=["stamp"])
     if not is_check(cell):
-        mark += nodes.Text(" This cell fell on this machine. What follows it was not run.")
+        mark += nodes.Text(f" This cell {WORDS[state]}.")
         return mark
     mark += nodes.Text({"passed": " passed in this build"}.get(state, f" seal broken: this check {WORDS[state]}"))
     if "claim" in cell:
@@ -185,12 +185,12 @@ def _is_tally(node):
 
 
 def seal(app, doctree, docname):
-    """Sphinx `doctree-resolved`: mark each check cell and each that fell; fill the tally."""
+    """Sphinx `doctree-resolved`: mark each check cell and each that did not pass; fill the tally."""
     ledger_page = next((d for d in app.env.ridge_pages if d.endswith("ledger")), None)
     for statement in doctree.findall(lambda n: isinstance(n, nodes.section) and n["ids"] == ["proof-content"]):
         statement["ids"] = []  # sphinx-proof gives every statement of a page the same id
     for cell in list(doctree.findall(nodes.container)):
-        if is_check(cell) or state_of(cell) == "fell":
+        if is_check(cell) or state_of(cell) != "passed":
             cell += _seal(app, cell, docname, ledger_page)
     for place in list(doctree.findall(_is_tally)):
         place.replace_self(tally(app, docname))

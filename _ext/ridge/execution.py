@@ -21,7 +21,7 @@ import struct
 import sys
 import tempfile
 import time
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -222,6 +222,15 @@ class Harvest:
         self.fallen += [f"chapters/{stage.path.name}: {words}" for words in wrong]
 
 
+def at_once(number):
+    """Return how many of so many chapters may run side by side: one a core, and 2.5 GB of memory for each."""
+    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    for file in ("memory.max", "memory/memory.limit_in_bytes"):
+        with suppress(OSError, ValueError):
+            limits.append(int((Path("/sys/fs/cgroup") / file).read_text()))
+    return max(1, min(number, os.cpu_count() or 1, int(min(limits) // 2.5e9)))
+
+
 def run(paths):
     """Execute under nbmake those notebooks whose outputs are not in store; return what fell."""
     for path in paths:
@@ -237,11 +246,16 @@ def run(paths):
 
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[variable] = "1"
-    workers = min(len(stale), os.cpu_count() or 1)
+    workers = at_once(len(stale))
     with tempfile.TemporaryDirectory(prefix="run-") as folder:
         stages = [Stage(Path(folder).resolve(), p) for p in stale]
         harvest = Harvest(stages, sys.stdout)
-        command = ["--nbmake", "--overwrite", f"--nbmake-timeout={CELL_SECONDS}", f"--numprocesses={workers}"]
+        command = [
+            "--nbmake",
+            "--overwrite",
+            f"--nbmake-timeout={CELL_SECONDS}",
+            f"--numprocesses={workers if workers > 1 else 0}",
+        ]
         command += ["--dist=worksteal", "-p", "no:cacheprovider", f"--rootdir={folder}", "-c", "/dev/null"]
         with redirect_stdout(io.StringIO()) as said:
             code = pytest.main([*command, *(str(s.path) for s in stages)], plugins=[harvest])

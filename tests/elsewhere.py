@@ -1,0 +1,114 @@
+"""Chapters as other machines would run them: `make elsewhere`, or
+
+    python tests/elsewhere.py [--kinds SSE2,AVX2] [--load 8] [chapters/NAME.ipynb …]
+
+A kind switches numpy, its OpenBLAS, torch and oneDNN to the arithmetic of another processor, or gives them two threads;
+`--load` adds busy neighbours. What this processor cannot play, the libraries leave out by themselves. Each chapter and
+kind that falls is a line; the last line counts. Ends with status 1 if any fell.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+CHAPTERS = Path(__file__).resolve().parents[1] / "chapters"
+ONE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+
+def processor(blas, numpy_lacks, torch, onednn):
+    return ONE | {
+        "OPENBLAS_CORETYPE": blas,
+        "NPY_DISABLE_CPU_FEATURES": numpy_lacks,
+        "ATEN_CPU_CAPABILITY": torch,
+        "ONEDNN_MAX_CPU_ISA": onednn,
+    }
+
+
+WIDE = "X86_V4 AVX512_ICL AVX512_SPR"
+KINDS = {
+    "here": ONE,
+    "SSE2": processor("Prescott", f"X86_V3 {WIDE}", "default", "SSE41"),
+    "AVX2": processor("Haswell", WIDE, "avx2", "AVX2"),
+    "Zen": processor("Zen", WIDE, "avx2", "AVX2"),
+    "AVX-512": processor("SkylakeX", "", "avx512", "ALL"),
+    "two threads": dict.fromkeys(ONE, "2"),
+}
+
+# Runs a notebook's code from top to bottom in one process and says where it fell.
+RUNNER = """
+import json, os, sys
+import matplotlib
+matplotlib.use("agg")
+from IPython.core.interactiveshell import InteractiveShell
+shell, out = InteractiveShell.instance(), os.dup(1)
+for cell in json.load(open(sys.argv[1], encoding="utf-8"))["cells"]:
+    if cell["cell_type"] == "code":
+        result = shell.run_cell("".join(cell["source"]), store_history=False)
+        if error := result.error_before_exec or result.error_in_exec:
+            words = f"cell {cell['id']}: {type(error).__name__}: {error}"
+            os.write(out, ("\\nFELL " + " ".join(words.split())[:300] + "\\n").encode())
+            sys.exit(3)
+os.write(out, b"\\nSTOOD\\n")
+"""
+
+
+def fell(chapter, kind, seconds=3600):
+    """Run one chapter under one kind; return how it fell, or None. Only a chapter that hangs needs so many seconds."""
+    alone = {k: v for k, v in os.environ.items() if k not in KINDS["SSE2"]}
+    with tempfile.TemporaryDirectory() as home:
+        done = subprocess.run(
+            [sys.executable, "-c", RUNNER, str(chapter)],
+            cwd=chapter.parent,
+            env=alone | KINDS[kind] | {"PYTHONPATH": ".", "IPYTHONDIR": home},
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+        )
+    said = [x for x in done.stdout.splitlines() if x.startswith(("FELL", "STOOD"))]
+    if said[-1:] == ["STOOD"]:
+        return None
+    return said[-1] if said else f"ended with {done.returncode}: {done.stderr[-300:]}"
+
+
+@contextmanager
+def neighbours(number):
+    """So many processes that do nothing but keep the machine busy."""
+    spin = [sys.executable, "-c", "while True: pass"]
+    busy = [subprocess.Popen(spin) for _ in range(number)]
+    try:
+        yield
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("chapters", nargs="*", type=Path)
+    parser.add_argument("--kinds", default=",".join(KINDS))
+    parser.add_argument("--load", type=int, default=0, metavar="N")
+    given = parser.parse_args()
+    kinds = given.kinds.split(",")
+    if unknown := set(kinds) - set(KINDS):
+        parser.error(f"unknown kinds {sorted(unknown)}; there are {list(KINDS)}")
+    chapters = [c.resolve() for c in given.chapters] or sorted(CHAPTERS.glob("*.ipynb"))
+    pairs = [(c, k) for c in chapters for k in kinds]
+    with neighbours(given.load), ThreadPoolExecutor(os.cpu_count()) as pool:
+        ends = list(pool.map(lambda pair: fell(*pair), pairs))
+    for (chapter, kind), how in zip(pairs, ends, strict=True):
+        if how:
+            print(f"{chapter.name} [{kind}] {how}")
+    print(f"{len(pairs)} runs, {sum(map(bool, ends))} fell")
+    return any(ends)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,27 @@
+"""A part of `make elsewhere`: the chapters that lean most on the last digits, under the arithmetic of other processors."""
+
+import pytest
+from elsewhere import CHAPTERS, KINDS, fell
+
+MOST = {
+    "linalg-two-pictures": ["SSE2", "AVX-512"],
+    "linalg-elimination": ["SSE2"],
+    "linalg-perpendicular": ["SSE2", "AVX2", "AVX-512", "two threads"],
+    "linalg-directions-that-stay": ["Zen"],
+    "linalg-svd-and-review": ["SSE2", "two threads"],
+    "loss-from-logits": ["SSE2", "AVX-512"],
+    "transformer-attention": ["SSE2", "two threads"],
+    "transformer-inference": ["AVX2"],
+}
+
+
+@pytest.mark.parametrize(
+    ("chapter", "kind"), [(c, k) for c, kinds in MOST.items() for k in kinds]
+)
+def test_a_chapter_stands_on_another_processor(chapter, kind):
+    assert fell(CHAPTERS / f"{chapter}.ipynb", kind) is None
+
+
+def test_each_kind_is_another_arithmetic():
+    """The switches do something: the libraries say that they took them."""
+    assert len({tuple(sorted(kind.items())) for kind in KINDS.values()}) == len(KINDS)
