@@ -116,6 +116,7 @@ def test_every_page_says_what_it_is_and_where_it_comes_from():
                 path,
                 name,
             )
+        assert 'og:site_name" content="横看成岭 · Ridge and Peak"' in html, path
         title = re.search(r"<title[^>]*>(.*?)</title>", html, re.S)[1]
         assert title.count("Ridge and Peak") == 1, title
         titles.setdefault(title, []).append(path)

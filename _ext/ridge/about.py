@@ -67,7 +67,7 @@ def _address(kind, **parts):
 
 def report(title, claim, page):
     """Return the address of a new issue, filled in, on a claim that is wrong; None without a repository."""
-    made = "{version}, {commit}, {day}, {machine}".format(**build())
+    made = ", ".join(filter(None, build().values()))
     body = f"Claim: {claim}\nPage: {page}\nBuild: {made}\n\nWhat is wrong, and how to see it:\n"
     return _address(2, title=title, claim=claim, build=made, body=body)
 
@@ -101,9 +101,11 @@ def around(app, pagename, templatename, context, doctree):
     if file.suffix == ".ipynb":
         links["zip"] = context["pathto"](f"handout/{file.stem}.zip", True)
     context["about"] = build() | {
+        "book": app.config.html_title,
         "name": file.stem,
         "title": app.env.titles[pagename].astext(),
         "url": address() and address() + app.builder.get_target_uri(pagename),
+        "card": address() + "_static/card.png",
         "says": book.get("promise") or " ".join(first.astext().split()),
         "loudest": _loudest(app.env, book),
         "wrong": report(f"{pagename}: ", "none, but on this page", pagename),
