@@ -35,7 +35,7 @@ function weigh(word, {terms, units}) {
     const weight = Math.log(1 + units.length / steps.length) * (term === word ? 2 : 1);
     let code = 0;
     for (const step of steps) {
-      code += parseInt(step, 36);
+      code += parseInt(step, 16);
       const unit = code >> 1, new_ = weight * (code & 1 ? 5 : 1);
       if (new_ > (score.get(unit) || 0)) score.set(unit, new_);
     }

@@ -14,29 +14,7 @@ from .claims import find, number_of
 from .page import ROOT, repository
 from .pages import TEMPLATES
 
-# By host: the address of a file, of its history, of a new issue. Of other hosts we know the front door.
-HOSTS = {
-    "github": (
-        "/blob/{at}/{path}",
-        "/commits/{at}/{path}",
-        "/issues/new?template=false-claim.yml&title={title}&claim={claim}&build={build}",
-    ),
-    "gitlab": (
-        "/-/blob/{at}/{path}",
-        "/-/commits/{at}/{path}",
-        "/-/issues/new?issue[title]={title}&issue[description]={body}",
-    ),
-    "gitee": (
-        "/blob/{at}/{path}",
-        "/commits/{at}/{path}",
-        "/issues/new?issue[title]={title}&issue[description]={body}",
-    ),
-    "codeberg": (
-        "/src/commit/{at}/{path}",
-        "/commits/commit/{at}/{path}",
-        "/issues/new?title={title}&body={body}",
-    ),
-}
+HOSTS = yaml.safe_load(Path(__file__).with_name("hosts.yml").read_text("utf-8"))
 
 
 @cache
@@ -55,7 +33,7 @@ def build():
 
 
 def _address(kind, **parts):
-    """Return the address of one kind (0 source, 1 history, 2 report) at the repository's host; None without one."""
+    """Return the address of a source, history or report at the repository's host; None without a repository."""
     known = repository()
     if "url" not in known:
         return None
@@ -69,7 +47,7 @@ def report(title, claim, page):
     """Return the address of a new issue, filled in, on a claim that is wrong; None without a repository."""
     made = ", ".join(filter(None, build().values()))
     body = f"Claim: {claim}\nPage: {page}\nBuild: {made}\n\nWhat is wrong, and how to see it:\n"
-    return _address(2, title=title, claim=claim, build=made, body=body)
+    return _address("report", title=title, claim=claim, build=made, body=body)
 
 
 def address():
@@ -96,8 +74,8 @@ def around(app, pagename, templatename, context, doctree):
     file = Path(app.env.doc2path(pagename)).relative_to(app.srcdir)
     book = app.env.metadata.get(pagename, {}).get("ridge_book", {})
     first = next(iter(doctree.findall(nodes.paragraph)), nodes.paragraph())
-    links["source"] = _address(0, path=file.as_posix())
-    links["history"] = _address(1, path=file.as_posix())
+    links["source"] = _address("source", path=file.as_posix())
+    links["history"] = _address("history", path=file.as_posix())
     if file.suffix == ".ipynb":
         links["zip"] = context["pathto"](f"handout/{file.stem}.zip", True)
     context["about"] = build() | {

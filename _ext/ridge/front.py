@@ -163,10 +163,8 @@ def fill(app, doctree, docname):
             names.setdefault(label, []).append(row)
     page = next((d for d in app.env.ridge_pages if d.endswith("/names")), None)
     for claim in doctree.findall(is_claim):
-        label, number = (
-            claim["label"],
-            number_of(app.env, *find(app.env, claim["label"])),
-        )
+        label = claim["label"]
+        number = number_of(app.env, *find(app.env, label))
         shown = names.get(label, []) if page else []
         wrong = report(f"{number} ({label}) is wrong", label, docname)
         claim += render(

@@ -112,17 +112,12 @@ def index(app):
 
 
 def _packed(where):
-    """Return one line for each term: the term and the steps from each 2 * unit + (in title?) to the next, in base 36."""
-    digits, lines = "0123456789abcdefghijklmnopqrstuvwxyz", []
+    """Return a line for each term: the term, and the steps from each 2 * unit + (in title?) to the next, in hexadecimal."""
+    lines = []
     for term in sorted(where):
-        last, line = 0, [term]
-        for code in sorted(2 * unit + title for unit, title in where[term].items()):
-            step, text = code - last, ""
-            while step or not text:
-                step, text = step // 36, digits[step % 36] + text
-            line.append(text)
-            last = code
-        lines.append(" ".join(line))
+        codes = sorted(2 * unit + title for unit, title in where[term].items())
+        steps = (code - last for last, code in zip([0, *codes], codes, strict=False))
+        lines.append(" ".join([term, *(f"{step:x}" for step in steps)]))
     return "\n".join(lines)
 
 
