@@ -109,6 +109,8 @@ def fold(app, doctree, docname):
     for box in list(doctree.findall(lambda n: isinstance(n, nodes.Element) and "dropdown" in n.get("classes", []))):
         box["classes"].remove("dropdown")
         title, *rest = box.children
+        for link in list(title.findall(nodes.reference)):  # a summary is pressed, and holds nothing else to press
+            link.replace_self(link.children)
         box[:] = folded("solution", title.children, rest)
 
 

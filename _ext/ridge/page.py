@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+from base64 import b64encode
 from functools import cache
 from hashlib import sha256
 from html import unescape
@@ -16,19 +17,30 @@ from fontTools import configLogger, subset
 from fontTools.ttLib import TTFont
 
 ROOT = Path(__file__).resolve().parents[2]
+# Each face: (package, file) that it comes from, and what the style sheet says of it.
 FACES = {
-    "math": ("ziamath", "fonts/STIXTwoMath-Regular.ttf"),
-    "serif": ("font_source_serif_pro", "files/SourceSerifPro-Regular.ttf"),
-    "serif-italic": ("font_source_serif_pro", "files/SourceSerifPro-It.ttf"),
-    "serif-bold": ("font_source_serif_pro", "files/SourceSerifPro-Semibold.ttf"),
+    "math": ("ziamath", "fonts/STIXTwoMath-Regular.ttf", "font-family: Book Math"),
+    "serif": ("font_source_serif_pro", "files/SourceSerifPro-Regular.ttf", "font-family: Book Serif"),
+    "italic": ("font_source_serif_pro", "files/SourceSerifPro-It.ttf", "font-family: Book Serif; font-style: italic"),
+    "bold": (
+        "font_source_serif_pro",
+        "files/SourceSerifPro-Semibold.ttf",
+        "font-family: Book Serif; font-weight: 600 700",
+    ),
 }
 # What a browser draws of its own accord: roots, brackets, accents; and single letters in italics.
 SIGNS = "0123456789()[]{}|‖⟨⟩√∑∏∫=+−<>^~¯ˆ˜˙¨˘ˇ‾→\u0302\u0303\u0305\u030c\u0332\u20d7"
 ITALICS = [chr(c) for c in (*range(0x1D434, 0x1D468), *range(0x1D6E2, 0x1D71C), 0x210E)]
 # All that a page asks for.
-USED = ("furo.css", "pygments.css", "book.css", "furo.js", "page.js", "preview.js", "search.js")
+USED = ("furo.css", "pygments.css", "fonts.css", "book.css", "furo.js", "page.js", "preview.js", "search.js")
 BINDER = {"github.com": "gh", "gitlab.com": "gl"}
 HAN = "[\u2e80-\u303f\u3400-\u9fff\uff00-\uffef]"
+# Sphinx says what is not so: of a heading without its level, of a list whose entries are none.
+ROLES = {
+    'role="heading"': 'role="heading" aria-level="2"',
+    ' role="doc-biblioentry"': "",
+    '<div role="list" class="citation-list">': '<div class="citation-list">',
+}
 
 
 def web_address(remote):
@@ -118,9 +130,10 @@ def furnish(app, pagename, templatename, context, doctree):
         names = [(item, str(getattr(item, "filename", item))) for item in context[kind]]
         context[kind] = [item for item, name in names if name.endswith(USED)]
     for place in ("body", "toc", "furo_navigation_tree", "docstitle"):
-        context[place] = chinese(context.get(place) or "")
-    tree = context["furo_navigation_tree"]  # Sphinx calls the captions headings, and does not say of which level
-    context["furo_navigation_tree"] = tree.replace('role="heading"', 'role="heading" aria-level="2"')
+        markup = chinese(context.get(place) or "")
+        for faulty, right in ROLES.items():
+            markup = markup.replace(faulty, right)
+        context[place] = markup
     for there in ("next", "prev"):
         if context.get(there):
             context[there]["title"] = chinese(context[there]["title"])
@@ -135,19 +148,18 @@ def symbols_of(html):
 
 
 def write_fonts(app, exception):
-    """Sphinx `build-finished`: write each face with the letters that the pages use."""
+    """Sphinx `build-finished`: write each face, with the letters that the pages use, into one style sheet.
+
+    There no line is drawn in another face first, and none jumps; and a page opened from a file may read it.
+    """
     if exception or app.builder.format != "html":
         return
-    pages = [p.read_text(encoding="utf-8") for p in Path(app.outdir).rglob("*.html")]
-    wanted = {
-        "math": symbols_of("".join(pages)),
-        "text": "".join(sorted(set(unescape("".join(pages))))),
-    }
-    folder = Path(app.outdir) / "_static" / "fonts"
-    folder.mkdir(exist_ok=True)
-    for name in FACES:
-        font = cut(name, wanted.get(name, wanted["text"]))
-        (folder / f"{name}.woff2").write_bytes(font)
+    pages = "".join(p.read_text(encoding="utf-8") for p in Path(app.outdir).rglob("*.html"))
+    text, symbols, sheet = "".join(sorted(set(unescape(pages)))), symbols_of(pages), ""
+    for name, (_, _, words) in FACES.items():
+        font = b64encode(cut(name, symbols if name == "math" else text)).decode()
+        sheet += f"@font-face {{ {words}; src: url(data:font/woff2;base64,{font}) }}\n"
+    (Path(app.outdir) / "_static" / "fonts.css").write_text(sheet, encoding="utf-8")
 
 
 def cut(name, characters):
@@ -156,7 +168,7 @@ def cut(name, characters):
     The separate drawings for scripts (`ssty`) are left out: they would double the file for a nuance of weight.
     """
     configLogger(level="WARNING")
-    package, file = FACES[name]
+    package, file, _ = FACES[name]
     recipe = Path(__file__).read_text(encoding="utf-8") + name + characters
     kept = ROOT / "_build" / "fonts" / f"{sha256(recipe.encode()).hexdigest()[:16]}"
     if not kept.exists():
@@ -205,6 +217,7 @@ def prepare(app):
 
 
 def setup(app):
+    app.add_css_file("fonts.css")
     app.connect("builder-inited", prepare, priority=100)
     app.connect("html-page-context", furnish, priority=900)
     app.connect("build-finished", write_fonts, priority=900)
