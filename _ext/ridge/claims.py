@@ -1,4 +1,4 @@
-"""Claims and their checks: the seal on a check cell, and the ledger of all claims.
+"""Claims and their checks: the seal on a check cell, and how many of all claims hold.
 
 A claim is a sphinx-proof directive with a label; the code cells tagged `check` between it and the next claim
 are its checks, but for those in the solutions of exercises.
@@ -132,40 +132,7 @@ def link(app, here, there, anchor, text, classes=()):
     return nodes.reference("", text, internal=True, refuri=uri, classes=list(classes))
 
 
-def _cell(*children):
-    return nodes.entry("", *children)
-
-
-def _row(app, env, here, docname, claim):
-    name = nodes.paragraph("", "", link(app, here, docname, claim["label"], number_of(env, docname, claim)))
-    name += title_of(claim)
-    verdicts = nodes.bullet_list(classes=["verdicts"])
-    for check in claim["checks"]:
-        words = check["printed"].splitlines() or [WORDS[check["state"]]]
-        sign = "✓" if check["state"] == "passed" else "✗"
-        item = nodes.paragraph("", "", link(app, here, docname, check["id"], sign, [check["state"].replace(" ", "-")]))
-        item += [
-            nodes.Text(" "),
-            nodes.literal("", words[0] if len(words[0]) < 160 else words[0][:157] + "…"),
-        ]
-        verdicts += nodes.list_item("", item)
-    row = nodes.row("", _cell(name), _cell(verdicts))
-    row["ids"].append(f"ledger-{claim['label']}")
-    return row
-
-
-def _table(*rows):
-    group = nodes.tgroup("", nodes.colspec(colwidth=40), nodes.colspec(colwidth=60), cols=2)
-    head = nodes.row(
-        "",
-        _cell(nodes.paragraph("", "claim")),
-        _cell(nodes.paragraph("", "what its check looked at, in this build")),
-    )
-    group += [nodes.thead("", head), nodes.tbody("", *rows)]
-    return nodes.table("", group, classes=["ledger"])
-
-
-def _in_book_order(env):
+def in_book_order(env):
     order = [env.config.root_doc]
     for docname in order:
         order += [d for d in env.toctree_includes.get(docname, []) if d not in order]
@@ -175,7 +142,7 @@ def _in_book_order(env):
 def tally(app, here):
     """Return paragraphs that say how many of the book's claims hold in this build, and lead to those that do not."""
     env = app.env
-    claims = [(d, c) for d in _in_book_order(env) for c in env.ridge_claims[d]]
+    claims = [(d, c) for d in in_book_order(env) for c in env.ridge_claims[d]]
     broken = [(d, c) for d, c in claims if not holds(c)]
     total = f"{len(claims) - len(broken)} of {len(claims)} claims hold on this machine."
     said = nodes.paragraph("", "", nodes.strong("", total), classes=["tally"])
@@ -189,14 +156,6 @@ def tally(app, here):
         list_ += nodes.list_item("", line)
     said += nodes.Text(" These do not:")
     return [said, list_]
-
-
-def _ledger(app, here):
-    env, parts = app.env, tally(app, here)
-    for docname in _in_book_order(env):
-        rows = (_row(app, env, here, docname, c) for c in env.ridge_claims[docname])
-        parts += [nodes.rubric("", "", link(app, here, docname, "", env.titles[docname].astext())), _table(*rows)]
-    return parts
 
 
 WORDS = {"passed": "passed", "fell": "fell on this machine", "not run": "was not run"}
@@ -226,15 +185,13 @@ def _is_tally(node):
 
 
 def seal(app, doctree, docname):
-    """Sphinx `doctree-resolved`: mark each check cell and each that did not pass; fill the ledger and the tally."""
+    """Sphinx `doctree-resolved`: mark each check cell and each that did not pass; fill the tally."""
     ledger_page = next((d for d in app.env.ridge_pages if d.endswith("ledger")), None)
     for statement in doctree.findall(lambda n: isinstance(n, nodes.section) and n["ids"] == ["proof-content"]):
         statement["ids"] = []  # sphinx-proof gives every statement of a page the same id
     for cell in list(doctree.findall(nodes.container)):
         if is_check(cell) or state_of(cell) != "passed":
             cell += _seal(app, cell, docname, ledger_page)
-    for place in list(doctree.findall(Ledger)):
-        place.replace_self(_ledger(app, docname))
     for place in list(doctree.findall(_is_tally)):
         place.replace_self(tally(app, docname))
 

@@ -1,231 +1,168 @@
-"""A lean page that asks no other host for anything: fonts, icons, scripts, launch buttons."""
+"""What a page is given: the two faces of the book, cut to the letters used; where its source lives; no file it does not need."""
 
 import os
 import re
 import subprocess
+from functools import cache
 from hashlib import sha256
 from html import unescape
 from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
+from unicodedata import combining, normalize
+from urllib.parse import quote
 
-from fontTools import subset
+from fontTools import configLogger, subset
 from fontTools.ttLib import TTFont
-from sphinx.util import logging
 
-from .formulas import styled
-
-logger = logging.getLogger(__name__)
-
-# Where each face of the book comes from: (package, file), and whether it sets formulas or text.
+ROOT = Path(__file__).resolve().parents[2]
 FACES = {
     "math": ("ziamath", "fonts/STIXTwoMath-Regular.ttf"),
     "serif": ("font_source_serif_pro", "files/SourceSerifPro-Regular.ttf"),
     "serif-italic": ("font_source_serif_pro", "files/SourceSerifPro-It.ttf"),
     "serif-bold": ("font_source_serif_pro", "files/SourceSerifPro-Semibold.ttf"),
 }
-FEATURES = ["kern", "liga", "mark", "mkmk"]
-ICONS = "_static/vendor/fontawesome/webfonts/fa-solid-900.woff2"
-TEXT = {chr(c) for c in range(0x20, 0x7F)} | set(
-    "£§©«°±²³·»½×÷–—‘’“”…→←≤≥≠≈−∞äöüéèàçñßÄÖÜőşčćøåíóúáëïêâîôł"
-)
+# What a browser draws of its own accord: roots, brackets, accents; and single letters in italics.
+SIGNS = "0123456789()[]{}|‖⟨⟩√∑∏∫=+−<>^~¯ˆ˜˙¨˘ˇ‾→\u0302\u0303\u0305\u030c\u0332\u20d7"
+ITALICS = [chr(c) for c in (*range(0x1D434, 0x1D468), *range(0x1D6E2, 0x1D71C), 0x210E)]
+# All that a page asks for.
+USED = ("furo.css", "pygments.css", "book.css", "furo.js", "page.js", "preview.js", "search.js")
+BINDER = {"github.com": "gh", "gitlab.com": "gl"}
+HAN = "[\u2e80-\u303f\u3400-\u9fff\uff00-\uffef]"
 
 
+def web_address(remote):
+    """Return (host, path, 'https://host/path') of a git remote at any host, without a password; None for a folder's."""
+    found = re.fullmatch(
+        r"(?:(https?|ssh|git)://)?(?:[^@/]+@)?([\w.-]{2,})(:\d+)?[:/]([^:]+?)(?:\.git)?/*",
+        remote.strip(),
+    )
+    if not found or not (found[1] or "@" in remote):
+        return None
+    web = found[1] if found[1] in ("http", "https") else "https"
+    port = found[3] if found[3] and found[1] == web else ""
+    path = found[4].strip("/")
+    return found[2], path, f"{web}://{found[2]}{port}/{path}"
+
+
+def _git(*words):
+    try:
+        command = ["git", "-C", str(ROOT), *words]
+        return subprocess.run(command, capture_output=True, text=True).stdout.strip()
+    except OSError:
+        return ""
+
+
+@cache
 def repository():
-    """Return 'https://host/owner/name' of the repository that the page is built from, or None."""
-    if os.environ.get("BOOK_REPOSITORY"):
-        return os.environ["BOOK_REPOSITORY"].removesuffix(".git")
-    if os.environ.get("GITHUB_REPOSITORY"):
-        return f"https://github.com/{os.environ['GITHUB_REPOSITORY']}"
-    command = ["git", "-C", str(Path(__file__).parent), "remote", "get-url", "origin"]
-    remote = subprocess.run(command, capture_output=True, text=True).stdout.strip()
-    match = re.fullmatch(
-        r"(?:https://|git@|ssh://git@)([\w.-]+\.\w+)[:/]([\w.-]+/[\w.-]+?)(?:\.git)?/?",
-        remote,
+    """Return what is known of the source: host, path, url, branch (or commit), commit and date; {} where nothing is.
+
+    Asks BOOK_REPOSITORY, GITHUB_REPOSITORY and git, in this order; a folder without its own .git has no remote.
+    """
+    ours = _git("rev-parse", "--show-toplevel") == str(ROOT)
+    name = os.environ.get("GITHUB_REPOSITORY")
+    server = os.environ.get("GITHUB_SERVER_URL", "https://github.com")
+    remote = os.environ.get("BOOK_REPOSITORY") or (name and f"{server}/{name}")
+    address = web_address(remote or (_git("remote", "get-url", "origin") if ours else ""))
+    commit = _git("rev-parse", "HEAD") if ours else ""
+    branch = os.environ.get("BOOK_BRANCH") or (ours and _git("symbolic-ref", "--short", "-q", "HEAD"))
+    known = {
+        "commit": commit,
+        "date": _git("log", "-1", "--format=%cs") if ours else "",
+    }
+    if address and (branch or commit):
+        known |= dict(zip(("host", "path", "url"), address, strict=True))
+        known["branch"] = branch or commit
+    return known
+
+
+def binder(file):
+    """Return the address that runs a notebook of the repository, or None where Binder cannot serve its host."""
+    known = repository()
+    if known.get("host") not in BINDER:
+        return None
+    name = known["path"] if known["host"] == "github.com" else quote(known["path"], "")
+    where = f"{BINDER[known['host']]}/{name}/{quote(known['branch'], '')}"
+    return f"https://mybinder.org/v2/{where}?urlpath=lab/tree/{quote(file)}"
+
+
+def chinese(html):
+    """Mark each run of Chinese in markup as such; where an element holds words alone, the element itself."""
+    html = re.sub(rf"<(option|title)(?=[ >])(?=[^>]*>[^<]*{HAN})", r'<\1 lang="zh-Hans"', html)
+    parts = re.split(
+        r"(<(?:script|style|option|title)\b.*?</(?:script|style|option|title)>|<[^>]*>)",
+        html,
+        flags=re.DOTALL,
     )
-    return f"https://{match[1]}/{match[2]}" if match else None
-
-
-def launch_buttons(app, config):
-    """Sphinx `config-inited`: point the launch buttons at the repository, or leave them out when there is none."""
-    url = repository()
-    if url is None:
-        config.html_theme_options["launch_buttons"] = {}
-        config.html_theme_options.pop("repository_url", None)
-    else:
-        config.html_theme_options["repository_url"] = url
-        config.html_theme_options["repository_branch"] = os.environ.get(
-            "BOOK_BRANCH", "main"
-        )
-
-
-# What the theme puts into each page and no reader needs. The icon font draws what the icon script draws; no kernel is ever
-# started from a page; the search index is read by the search page, not by every page.
-CUTS = {
-    "icon script": r"\s*<script[^>]*fontawesome\.js[^>]*></script>",
-    "preload hints": r"(\s*<link rel=\"preload\"[^>]*>)+",
-    "thebe address": r"(\s*<script>const THEBE_JS_URL[^<]*</script>)+",
-    "thebe settings": r"\s*<script type=\"text/x-thebe-config\">[^<]*</script>\s*<script>kernelName = [^<]*</script>",
-    "search index": r"(\s*<script src=\"[^\"]*(searchtools|language_data|searchindex)\.js\"></script>){3}",
-}
-
-
-# Small files that every page would ask for one by one; those of a kind travel as one.
-SMALL = {
-    "css": r'\s*<link rel="stylesheet" type="text/css" href="([^"]*_static/)([\w.-]+\.css)(?:\?[^"]*)?" />',
-    "js": r'\s*<script src="([^"]*_static/)((?:documentation_options|doctools|sphinx_highlight|clipboard\.min|copybutton)\.js)[^"]*"></script>',
-}
-TAGS = {
-    "css": '\n<link rel="stylesheet" type="text/css" href="{}">',
-    "js": '\n<script src="{}"></script>',
-}
-
-
-def together(html, static):
-    """Return the page's text with its links to small files of a kind made one, and write that one."""
-    for kind, pattern in SMALL.items():
-        found = list(re.finditer(pattern, html))
-        if not found:
-            continue
-        text = "\n".join((static / m[2]).read_text(encoding="utf-8") for m in found)
-        name = f"together.{sha256(text.encode()).hexdigest()[:8]}.{kind}"
-        (static / name).write_text(text, encoding="utf-8")
-        # A style sheet overrides those before it, so the one stands last; a script is used by those after it: first.
-        start = found[-1 if kind == "css" else 0].start()
-        tag = TAGS[kind].format(found[0][1] + name)
-        html = html[:start] + tag + html[start:]
-        html = re.sub(pattern, "", html)
-    return html
-
-
-def cut(html, name, is_document):
-    """Return a page's text without `CUTS`; where a document has no such place, the theme has changed: a warning."""
-    for what, pattern in CUTS.items():
-        if name == "search" and what == "search index":
-            continue
-        html, found = re.subn(pattern, "", html)
-        if is_document and not found:
-            logger.warning(
-                "page.py: %s has no %s to cut; has the theme changed?", name, what
+    drawn = 0
+    for i, part in enumerate(parts):
+        if i % 2:
+            drawn += part.startswith("<svg") - part.startswith("</svg")
+        elif drawn or part:
+            tag = "tspan" if drawn else "span"
+            parts[i] = re.sub(
+                rf"{HAN}(?:[{HAN[1:-1]}\s]*{HAN})?",
+                rf'<{tag} lang="zh-Hans">\g<0></{tag}>',
+                part,
             )
-    # Citations are marked as a list whose entries are something that no list may hold: leave both unmarked.
-    html = html.replace(' role="doc-biblioentry"', "")
-    return html.replace(
-        '<div role="list" class="citation-list">', '<div class="citation-list">'
-    )
+    return "".join(parts)
 
 
-def only_what_is_used(app, pagename, templatename, context, doctree):
-    """Sphinx `html-page-context`: leave out the scripts and styles of thebe, and those of tabs and cards where there are none."""
-    unused = ["thebe"] + (
-        [] if "sd-" in context.get("body", "") else ["sphinx-design", "design-tabs"]
-    )
-    for kind in ("script_files", "css_files"):
-        context[kind] = [
-            f
-            for f in context.get(kind, [])
-            if not any(u in str(getattr(f, "filename", f)) for u in unused)
-        ]
+def furnish(app, pagename, templatename, context, doctree):
+    """Sphinx `html-page-context`: hand the templates their facts, and leave out what no page needs."""
+    file = app.env.doc2path(pagename, base=False) if doctree else ""
+    links = context.setdefault("links", {})
+    if file.endswith(".ipynb"):
+        links["run"] = binder(Path(file).as_posix())
+    for kind in ("css_files", "script_files"):
+        names = [(item, str(getattr(item, "filename", item))) for item in context[kind]]
+        context[kind] = [item for item, name in names if name.endswith(USED)]
+    for place in ("body", "toc", "furo_navigation_tree", "docstitle"):
+        context[place] = chinese(context.get(place) or "")
+    tree = context["furo_navigation_tree"]  # Sphinx calls the captions headings, and does not say of which level
+    context["furo_navigation_tree"] = tree.replace('role="heading"', 'role="heading" aria-level="2"')
+    for there in ("next", "prev"):
+        if context.get(there):
+            context[there]["title"] = chinese(context[there]["title"])
 
 
-def lean(app, exception):
-    """Sphinx `build-finished`: cut every page that was written, subset the fonts, delete what nothing asks for."""
+def symbols_of(html):
+    """Return the characters that the formulas in `html` need: their own, and those that a browser sets of its own accord."""
+    found = "".join(re.findall(r"<math.*?</math>", html, re.DOTALL))
+    found = set(unescape(re.sub("<[^>]+>", "", found))) | set(SIGNS)
+    plain = {normalize("NFKC", c) for c in found}  # a single letter is set in italics
+    return "".join(sorted(found | {c for c in ITALICS if normalize("NFKC", c) in plain}))
+
+
+def write_fonts(app, exception):
+    """Sphinx `build-finished`: write each face with the letters that the pages use."""
     if exception or app.builder.format != "html":
         return
-    out, symbols = Path(app.outdir), set("0123456789()[]{}|‖⟨⟩√∑∏∫=+−<>")
-    for path in sorted(out.rglob("*.html")):
-        html = path.read_text(encoding="utf-8")
-        if "fontawesome.js" in html and "_static" not in path.parts:
-            name = path.relative_to(out).with_suffix("").as_posix()
-            html = together(
-                cut(html, name, name in app.env.found_docs), out / "_static"
-            )
-            path.write_text(html, encoding="utf-8")
-        for formula in re.findall(r"<math.*?</math>", html, re.DOTALL):
-            symbols |= set(unescape(re.sub(r"<[^>]+>", "", formula)))
-    symbols |= {
-        styled(c, "italic") for c in symbols
-    }  # a browser sets a single letter in italics of its own accord
-    static = out / "_static"
-    _write_fonts(static, symbols)
-    _prune_icons(out)
-    # Chromium, reading ahead, may look for a sheet's @import beside the page instead of beside the sheet.
-    theme, basic = static / "styles/theme.css", static / "basic.css"
-    css = theme.read_text(encoding="utf-8")
-    sheet = basic.read_text(encoding="utf-8")
-    theme.write_text(css.replace('@import "../basic.css";', sheet), encoding="utf-8")
-    for pattern in (
-        "*.map",
-        "*.ttf",
-        "*.LICENSE.txt",
-        "fontawesome.js",
-        "*thebe*",
-        "*macros.html",
-    ):
-        for path in static.rglob(pattern):
-            path.unlink()
-
-
-def _write_fonts(static, symbols):
-    folder = static / "fonts"
+    pages = [p.read_text(encoding="utf-8") for p in Path(app.outdir).rglob("*.html")]
+    wanted = {
+        "math": symbols_of("".join(pages)),
+        "text": "".join(sorted(set(unescape("".join(pages))))),
+    }
+    folder = Path(app.outdir) / "_static" / "fonts"
     folder.mkdir(exist_ok=True)
-    for name, (package, file) in FACES.items():
-        wanted = "".join(sorted(symbols if name == "math" else TEXT))
-        (folder / f"{name}.woff2").write_bytes(_subset(package, file, wanted))
+    for name in FACES:
+        font = cut(name, wanted.get(name, wanted["text"]))
+        (folder / f"{name}.woff2").write_bytes(font)
 
 
-def _prune_icons(out):
-    """Keep of the icon font, and of its 2,000 style rules, only the icons that the pages, scripts and styles use."""
-    sources = [*out.glob("**/*.html"), *(out / "_static").rglob("*.js")]
-    used = set(
-        re.findall(
-            r"fa-[a-z0-9-]+", "".join(p.read_text(encoding="utf-8") for p in sources)
-        )
-    )
-    sheet = out / "_static/styles/pydata-sphinx-theme.css"
-    rule = re.compile(r"((?:\.fa-[a-z0-9-]+:before,?)+)\{content:\"[^\"]*\"\}")
-    css, rules = rule.subn(
-        lambda m: m[0] if used & set(re.findall(r"fa-[a-z0-9-]+", m[1])) else "",
-        sheet.read_text(encoding="utf-8"),
-    )
-    if rules < 1000:
-        logger.warning(
-            "page.py: found %d icon rules in the theme's style sheet; has the theme changed?",
-            rules,
-        )
-    sheet.write_text(css, encoding="utf-8")
-    styles = "".join(
-        p.read_text(encoding="utf-8") for p in (out / "_static").rglob("*.css")
-    )
-    # A sheet names an icon by its code or holds the character itself.
-    codes = re.findall(r"\\([ef][0-9a-f]{3})\b", styles)
-    icons = "".join(
-        {chr(int(c, 16)) for c in codes} | set(re.findall("[\ue000-\uf8ff]", styles))
-    )
-    (out / ICONS).write_bytes(
-        _subset(
-            "pydata_sphinx_theme",
-            f"theme/pydata_sphinx_theme/static/{ICONS.removeprefix('_static/')}",
-            icons,
-        )
-    )
-
-
-def _subset(package, file, characters):
-    """Return the font with only these characters (and, for formulas, their stretchy forms) as woff2.
+def cut(name, characters):
+    """Return a face with only these characters (and, for formulas, their stretchy forms) as woff2.
 
     The separate drawings for scripts (`ssty`) are left out: they would double the file for a nuance of weight.
     """
-    keep = Path(__file__).resolve().parents[2] / "_build" / "fonts"
-    keep.mkdir(parents=True, exist_ok=True)
-    cached = (
-        keep
-        / f"{sha256((file + characters + repr(FEATURES)).encode()).hexdigest()[:16]}.woff2"
-    )
-    if not cached.exists():
+    configLogger(level="WARNING")
+    package, file = FACES[name]
+    recipe = Path(__file__).read_text(encoding="utf-8") + name + characters
+    kept = ROOT / "_build" / "fonts" / f"{sha256(recipe.encode()).hexdigest()[:16]}"
+    if not kept.exists():
         options = subset.Options(
             flavor="woff2",
-            layout_features=FEATURES,
+            layout_features=["kern", "liga", "mark", "mkmk"],
             notdef_outline=True,
             hinting=False,
         )
@@ -233,18 +170,41 @@ def _subset(package, file, characters):
         subsetter = subset.Subsetter(options)
         subsetter.populate(text=characters)
         subsetter.subset(font)
-        subset.save_font(font, str(cached), options)
-    return cached.read_bytes()
+        if name == "math":
+            suit_chromium(font)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        partial = kept.with_suffix(f".{os.getpid()}")
+        subset.save_font(font, str(partial), options)
+        partial.replace(kept)
+    return kept.read_bytes()
 
 
-# What scrolls must be reachable by keyboard; only the browser knows what scrolls.
-FOCUSABLE = """addEventListener("load", () => document.querySelectorAll("div.math, .output, pre, figure, .table-wrapper")
-  .forEach(e => { if (e.scrollWidth > e.clientWidth) e.tabIndex = 0; }));"""
+def suit_chromium(font):
+    """Mend what Chromium does not: it centres an accent by its advance, which STIX leaves 0, and keeps the room of
+    the widest root sign beside every root. So accents get their width, and all root signs that of the smallest.
+    """
+    glyphs, widths, letters = font["glyf"], font["hmtx"], font.getBestCmap()
+    for point, name in letters.items():
+        if combining(chr(point)) and not widths[name][0]:
+            glyphs[name].coordinates.translate((-glyphs[name].xMin, 0))
+            glyphs[name].recalcBounds(glyphs)
+            widths[name] = (glyphs[name].xMax, 0)
+    root = letters[ord("√")]
+    for name in glyphs.keys():
+        if name.startswith(root + "."):
+            narrower = widths[root][0] / widths[name][0]
+            glyphs[name].coordinates.scale((narrower, 1))
+            glyphs[name].recalcBounds(glyphs)
+            widths[name] = (widths[root][0], glyphs[name].xMin)
+
+
+def prepare(app):
+    """Sphinx `builder-inited`, before furo looks: the colours of code in the dark (furo's option comes too late)."""
+    app.config.pygments_dark_style = "a11y-high-contrast-dark"
+    app.builder.templates.environment.filters["chinese"] = chinese
 
 
 def setup(app):
-    app.add_js_file(None, body=FOCUSABLE)
-    app.connect("config-inited", launch_buttons, priority=100)
-    app.connect("html-page-context", only_what_is_used, priority=900)
-    # After the theme has written the colours of code for both modes.
-    app.connect("build-finished", lean, priority=900)
+    app.connect("builder-inited", prepare, priority=100)
+    app.connect("html-page-context", furnish, priority=900)
+    app.connect("build-finished", write_fonts, priority=900)

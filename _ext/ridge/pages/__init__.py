@@ -1,0 +1,12 @@
+"""The pieces of pages that are filled from data and from the build; what goes in is escaped."""
+
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader
+
+TEMPLATES = Environment(
+    loader=FileSystemLoader(Path(__file__).parent),
+    autoescape=True,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)

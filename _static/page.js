@@ -1,0 +1,52 @@
+// What a page does by itself: opens what is pointed at, opens all checks at once, lends its code, lets long lines be scrolled.
+(() => {
+const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+
+// A link into a fold opens it.
+const arrive = () => {
+  const there = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (!there) return;
+  for (let e = there.querySelector(':scope > details') || there; e; e = e.parentElement) if (e.matches('details')) e.open = true;
+  there.scrollIntoView();
+};
+addEventListener('hashchange', arrive);
+if (location.hash) arrive();
+
+// One button for all checks, remembered.
+const button = document.querySelector('button.expand'), checks = all('details.check');
+const show = open => {
+  checks.forEach(c => { c.open = open || !!c.closest('.fell, .not-run'); });
+  button.textContent = open ? 'Close all checks' : 'Open all checks';
+  button.setAttribute('aria-pressed', open);
+};
+if (button && checks.length) {
+  const kept = 'checks open';
+  if (localStorage.getItem(kept)) show(true);
+  button.addEventListener('click', () => {
+    const open = !localStorage.getItem(kept);
+    open ? localStorage.setItem(kept, 1) : localStorage.removeItem(kept);
+    show(open);
+  });
+}
+
+// On paper all folds stand open, also where the style sheet cannot open them.
+let opened = [];
+addEventListener('beforeprint', () => { opened = all('details:not([open])'); opened.forEach(d => { d.open = true; }); });
+addEventListener('afterprint', () => opened.forEach(d => { d.open = false; }));
+
+// What scrolls must be reachable by keyboard; only the browser knows what scrolls.
+const reach = () => all('.math-wrapper, .output, pre, .table-wrapper').forEach(e => { if (e.scrollWidth > e.clientWidth) e.tabIndex = 0; });
+addEventListener('load', reach);
+document.addEventListener('toggle', reach, true);
+
+// Code can be copied.
+if (navigator.clipboard) all('div.cell_input .highlight').forEach(box => {
+  const copy = Object.assign(document.createElement('button'), {type: 'button', className: 'copy', textContent: 'Copy'});
+  copy.addEventListener('click', async () => {
+    await navigator.clipboard.writeText(box.querySelector('pre').textContent);
+    copy.textContent = 'Copied';
+    setTimeout(() => { copy.textContent = 'Copy'; }, 1500);
+  });
+  box.append(copy);
+});
+})();
