@@ -127,9 +127,10 @@ def book(tmp_path_factory):
 
 
 def test_healthy_book_has_outputs_seals_and_ledger(book):
-    page = (book.folder / "_build/html/chapters/second.html").read_text()
+    page = book.page("second")
+    text = " ".join(re.sub("<[^>]+>", " ", page).split())
     assert (
-        "sum 4" in page
+        "sum 4" in text
         and "验" in page
         and 'alt="A line that rises' in page
         and "<math" in page
@@ -173,11 +174,8 @@ def test_no_launch_buttons_without_a_repository_and_right_ones_with(book):
         "binder"
         not in (book.folder / "_build/html/chapters/home.html").read_text().lower()
     )
-    os.environ["BOOK_REPOSITORY"] = "https://github.com/someone/some-book"
-    try:
-        code, said = book.build()
-    finally:
-        del os.environ["BOOK_REPOSITORY"]
+    here = {"BOOK_REPOSITORY": "https://github.com/someone/some-book"}
+    code, said = book.make(**here, BOOK_BRANCH="main")
     assert code == 0, said
     page = (book.folder / "_build/html/chapters/home.html").read_text()
     assert (

@@ -70,7 +70,27 @@ def test_haar_comes_back(c, x):
     close(back, x)
 
 
-@pytest.mark.parametrize("bad", [[], 3, [[1, 2], [3, 4]], [np.nan], [np.inf, 1]])
+@quick
+@given(x=signals(powers_of_two=True), power=st.sampled_from([-300, 300]))
+def test_units_go_through(c, x, power):
+    """Kind: the unit of the signal. Witness: the same signal in units near 1; powers of two are exact."""
+    x = x / (np.abs(x).max() or 1)
+    x[np.abs(x) < 1e-100] = 0
+    for f in (lambda v: c.fft(v)[0], lambda v: c.dft(v)[0], c.haar):
+        np.testing.assert_array_equal(f(x * 2.0**power), f(x) * 2.0**power)
+
+
+@pytest.mark.parametrize("kind", [bool, np.int8, np.uint8, np.float16, np.complex64])
+def test_every_number_type(c, kind):
+    x = np.array([1, 0, 1, 1], kind)
+    np.testing.assert_allclose(c.fft(x)[0], 4 * np.fft.ifft(x.astype(complex)))
+    np.testing.assert_allclose(c.haar(np.array([0, 1], kind)), [0.5, -0.5])  # uint8 too
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [[], 3, [[1, 2], [3, 4]], [np.nan], [np.inf, 1], ["1"], [None], [1.7e308, 1.7e308]],
+)
 @pytest.mark.parametrize("name", ["dft", "fft", "haar"])
 def test_refusals(c, name, bad):
     with pytest.raises(ValueError):

@@ -75,8 +75,30 @@ def test_penrose(c, A):
         np.testing.assert_allclose(np.trace(product).real, len(s), atol=10 * room)
 
 
+@quick
+@given(A=matrices(), power=st.sampled_from([-400, -1, 300, 400]))
+def test_the_unit_of_the_matrix_changes_no_verdict(c, A, power):
+    """Kind: the unit of A. Witness: the same matrix in units near 1."""
+    A = A / (np.abs(A).max(initial=0) or 1)
+    U, s, V = c.svd(A)
+    U2, s2, V2 = c.svd(A * 2.0**power)
+    for mine, theirs in ((U, U2), (V, V2), (s * 2.0**power, s2)):
+        np.testing.assert_array_equal(mine, theirs)
+    np.testing.assert_array_equal(c.pinv(A * 2.0**power), c.pinv(A) / 2.0**power)
+
+
+def test_at_the_ends_of_the_floats(c):
+    for unit in (1e308, 1e-308, 5e-324):
+        np.testing.assert_allclose(c.svd([[unit]])[1], [unit], rtol=4 * EPS)
+    assert abs(c.pinv([[1e-300, 1e-300]]) * 1e-300 - 0.5).max() < 4 * EPS
+    for f, A in ((c.svd, np.full((3, 3), 1e308)), (c.pinv, [[1e-310]])):
+        with pytest.raises(LinAlgError, match="units"):
+            f(A)
+
+
 @pytest.mark.parametrize(
-    "bad", [[], 3, [1, 2], [[np.nan]], [[np.inf, 1]], np.zeros((2, 2, 2))]
+    "bad",
+    [[], 3, [1, 2], [[np.nan]], [[np.inf, 1]], np.zeros((2, 2, 2)), [["a"]], [[2**70]]],
 )
 @pytest.mark.parametrize("name", ["svd", "pinv"])
 def test_refusals(c, name, bad):

@@ -2,6 +2,7 @@
 
 import copy
 import math
+import sys
 from fractions import Fraction
 
 import numpy as np
@@ -25,6 +26,22 @@ requests = st.one_of(
 )
 
 
+whole_numbers = st.sampled_from([int, np.int32, np.uint32, np.int64, np.uint64])
+
+
+def first_gap(arena, count):
+    """Return the lowest place for so many chunks, looked for from chunk 0 on."""
+    taken = set(arena.chunks.pages_of)
+    for address, width in arena.huge.items():
+        first = address // C.CHUNK
+        taken |= set(range(first, first + width))
+    if len(taken) > 500:
+        return None
+    return next(
+        i for i in range(10**6) if not taken & set(range(i, i + count))
+    )  # the slow witness
+
+
 def books(arena):
     """Return a comparable copy of all that a refused call must leave as it was."""
     runs = {id(r): r for r in arena.page_map.values() if isinstance(r, C.Run)}
@@ -42,11 +59,11 @@ class AnArena(RuleBasedStateMachine):
     def begin(self, newborn):
         self.arena, self.promised = C.Arena(newborn), {}
 
-    @rule(n=requests, times=st.sampled_from([1, 1, 1, 40]))
-    def malloc(self, n, times):
+    @rule(n=requests, times=st.sampled_from([1, 1, 1, 40]), kind=whole_numbers)
+    def malloc(self, n, times, kind):
         for _ in range(times if n <= 2048 else 1):
-            address = self.arena.malloc(n)
-            assert address not in self.promised
+            address = self.arena.malloc(kind(n))
+            assert address not in self.promised and type(address) is int
             self.promised[address] = max(n, 1)
 
     @precondition(lambda self: self.promised)
@@ -54,7 +71,7 @@ class AnArena(RuleBasedStateMachine):
     def free(self, data, times):
         for address in data.draw(st.permutations(sorted(self.promised)))[:times]:
             del self.promised[address]
-            self.arena.free(address)
+            self.arena.free(np.int64(address))
 
     @rule(wrong=st.integers(-10, 3 * 2**21), near=st.booleans())
     def free_what_is_not_there(self, wrong, near):
@@ -66,19 +83,34 @@ class AnArena(RuleBasedStateMachine):
                 self.arena.free(wrong)
             assert books(self.arena) == before
 
-    @rule(n=st.sampled_from([-1, 1.0, None, "8"]))
+    @rule(wrong=st.sampled_from([None, True, False, np.bool_(1), "0", np.nan, [0]]))
+    def free_nonsense(self, wrong):
+        before = books(self.arena)
+        for bad in (wrong, *map(float, list(self.promised)[:3])):
+            with pytest.raises(ValueError, match="free"):
+                self.arena.free(bad)
+        assert books(self.arena) == before
+
+    @rule(n=st.sampled_from([-1, 1.0, None, "8", True, np.bool_(1), np.nan]))
     def malloc_nonsense(self, n):
+        before = books(self.arena)
         with pytest.raises(ValueError, match="number of bytes"):
             self.arena.malloc(n)
+        assert books(self.arena) == before
 
     @invariant()
     def contract(self):
         C.inspect(self.arena, self.promised)
         chunks = self.arena.chunks
-        used = [u for u in chunks.pages_of.values() if u is not None]
+        used = list(chunks.pages_of.values())
         assert sum(used) == chunks.pages <= chunks.most_pages
         assert all(u > 0 for u in used), "an empty chunk goes back"
-        assert len(chunks.pages_of) <= chunks.most <= chunks.made
+        huge = sum(self.arena.huge.values())
+        assert len(used) + huge == chunks.mapped <= chunks.most <= chunks.made
+        lowest = first_gap(self.arena, 2)
+        assert lowest is None or lowest == min(
+            (a for a, w in chunks.width_at.items() if w >= 2), default=chunks.end
+        )
 
     def teardown(self):
         if hasattr(self, "promised"):
@@ -193,3 +225,56 @@ def test_a_malloc_of_nothing_is_an_object_too():
     born, died, sizes = C.lives(np.array([0, 0, 8, -3, -2]))
     assert list(died) == [3, 4, 5] and list(sizes) == [0, 0, 8]
     C.inspect(arena, {addresses[2]: 8})
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.integers(1, 5)), max_size=60))
+def test_chunks_lie_as_low_as_a_search_from_the_first_one_finds(traffic):
+    arena, held = C.Arena(), []
+    for is_free, count in traffic:
+        if is_free and held:
+            arena.free(held.pop(count % len(held)))
+        else:
+            lowest = first_gap(arena, count) * C.CHUNK
+            held.append(arena.malloc(count * C.CHUNK - (count == 1) * 5))
+            assert held[-1] == lowest
+        C.inspect(arena, {a: arena.huge[a] * C.CHUNK for a in held})
+
+
+def lines_run(call, *args):
+    count, outer = 0, sys.gettrace()
+
+    def trace(frame, event, arg):
+        nonlocal count
+        count += event == "line"
+        return trace
+
+    sys.settrace(trace)
+    try:
+        call(*args)
+    finally:
+        sys.settrace(outer)
+    return count
+
+
+@pytest.mark.parametrize("size", [8, 2048, 2049, 2**19, 2**20, 2**21, 5 * 2**21])
+def test_no_malloc_looks_through_the_chunks_or_their_gaps(size):
+    counts = []
+    for n in (50, 1000):
+        arena = C.Arena()
+        held = [arena.malloc(2**20) for _ in range(n)]
+        held += [arena.malloc(2**21) for _ in range(n)]
+        for address in held[n::2]:
+            arena.free(address)
+        got = []
+        lines = lines_run(lambda a=arena, g=got: g.append(a.malloc(size)))
+        counts.append((lines, lines_run(arena.free, got[0])))
+    assert all(b <= a + 60 for a, b in zip(*counts, strict=True)), counts
+
+
+def test_a_huge_block_of_any_size_is_an_entry_and_not_a_list():
+    arena = C.Arena()
+    far = [arena.malloc(10**30), arena.malloc(2**20), arena.malloc(np.uint64(2**40))]
+    for address in far:
+        arena.free(address)
+    assert arena.chunks.end == arena.chunks.mapped == 0

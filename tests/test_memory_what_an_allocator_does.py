@@ -17,7 +17,25 @@ from hypothesis.stateful import (
 
 C = chapter("memory-what-an-allocator-does")
 POLICIES = ["best fit", "first fit", "next fit", "newest first"]
+whole_numbers = st.sampled_from([int, np.int8, np.uint8, np.int64, np.uint64])
 calls = st.lists(st.tuples(st.booleans(), st.integers(1, 40)), max_size=120)
+
+
+def leaves(row):
+    """Return {key: size} of a tournament's lowest row."""
+    return {
+        16 * i + j: size
+        for i, block in row.items()
+        for j, size in enumerate(block)
+        if size
+    }
+
+
+def books(heap):
+    """Return a copy of all that a refused call must leave as it was."""
+    kept = {k: v for k, v in vars(heap).items() if k not in ("order", "tops")}
+    rows = heap.tops.rows if hasattr(heap, "tops") else None
+    return copy.deepcopy((kept, rows))
 
 
 class TwoHeaps(RuleBasedStateMachine):
@@ -27,10 +45,11 @@ class TwoHeaps(RuleBasedStateMachine):
     def begin(self, policy):
         self.slow, self.fast, self.promised = C.Table(policy), C.Heap(policy), {}
 
-    @rule(n=st.one_of(st.integers(1, 9), st.integers(1, 300)))
-    def malloc(self, n):
-        address = self.slow.malloc(n)
+    @rule(n=st.one_of(st.integers(1, 9), st.integers(1, 300)), kind=whole_numbers)
+    def malloc(self, n, kind):
+        address = self.slow.malloc(kind(n) if n < 128 else n)
         assert self.fast.malloc(n) == address and address not in self.promised
+        assert type(address) is int
         self.promised[address] = n
 
     @precondition(lambda self: self.promised)
@@ -38,33 +57,44 @@ class TwoHeaps(RuleBasedStateMachine):
     def free(self, data):
         address = data.draw(st.sampled_from(sorted(self.promised)))
         del self.promised[address]
-        self.slow.free(address)
-        self.fast.free(address)
+        self.slow.free(np.uint64(address))
+        self.fast.free(np.int64(address))
 
-    @rule(wrong=st.one_of(st.integers(-5, 400), st.none(), st.floats(0, 50)))
+    @rule(
+        wrong=st.one_of(
+            st.integers(-5, 400),
+            st.integers(0, 50).map(float),
+            st.sampled_from([None, True, False, np.bool_(0), "0", 0.5, np.nan, [0]]),
+        )
+    )
     def free_what_is_not_there(self, wrong):
-        if wrong not in self.promised:
+        if type(wrong) is not int or wrong not in self.promised:
             for heap in (self.slow, self.fast):
-                before = copy.deepcopy(vars(heap))
+                before = books(heap)
                 with pytest.raises(ValueError, match="no live block"):
                     heap.free(wrong)
-                assert {k: v for k, v in vars(heap).items() if k != "order"} == {
-                    k: v for k, v in before.items() if k != "order"
-                }
+                assert books(heap) == before
 
-    @rule(n=st.sampled_from([0, -1, 1.5, "1", None]))
+    @rule(n=st.sampled_from([0, -1, 1.5, 1.0, True, np.bool_(1), "1", None, [1]]))
     def malloc_nonsense(self, n):
         for heap in (self.slow, self.fast):
+            before = C.state(heap)
             with pytest.raises(ValueError, match="whole number"):
                 heap.malloc(n)
+            assert C.state(heap) == before
 
     @invariant()
     def contract(self):
         C.inspect(self.slow, self.promised)
         C.inspect(self.fast, self.promised)
         assert self.slow.high == self.fast.high
-        assert len(self.fast.key_of) == len(self.fast.size_at) == len(self.slow.vacant)
-        assert sum(map(len, self.fast.buckets)) == len(self.slow.vacant)
+        fast = self.fast
+        sizes = {a: b for x in fast.tops.rows[:1] for a, b in leaves(x).items()}
+        keys = fast.key_of or {address: address for address in fast.size_at}
+        if fast.policy == "best fit":
+            assert fast.by_size == sorted((n, a) for a, n in fast.size_at.items())
+        else:
+            assert sizes == {keys[a]: n for a, n in fast.size_at.items()}
 
 
 TwoHeaps.TestCase.settings = settings(
@@ -195,3 +225,72 @@ def test_points_are_covered():
 def test_an_unknown_policy_is_refused():
     with pytest.raises(ValueError, match="worst fit"):
         C.Heap("worst fit")
+
+
+def lines_of(heap, n):
+    return max(C.lines_with_holes(heap, n))
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_no_order_looks_through_the_holes(policy):
+    for n in (100, 1000, 10_000):
+        heap = C.Heap(policy)
+        assert lines_of(heap, n) <= 40 + 80 * len(heap.tops.rows)
+        assert len(heap.tops.rows) <= 2 + np.log(11 * n) / np.log(16)
+
+
+def test_the_buddy_system_does_not_either():
+    few, many = (lines_of(C.Buddy(), n) for n in (100, 10_000))
+    assert many <= few + 300  # some rows of 48 more
+
+
+@settings(max_examples=30, deadline=None)
+@given(calls, st.sampled_from(POLICIES), st.data())
+def test_each_call_of_any_history_runs_few_lines(traffic, policy, data):
+    heap, held = C.Heap(policy), []
+    for is_free, n in traffic:
+        if is_free and held:
+            lines = C.lines_run(heap.free, held.pop(n % len(held)))
+        else:
+            lines = C.lines_run(lambda n=n: held.append(heap.malloc(n)))
+        assert lines <= 60 + 80 * len(heap.tops.rows)
+
+
+@pytest.mark.parametrize("policy", [*POLICIES, "buddy"])
+def test_a_block_of_any_size_is_served(policy):
+    heap = C.new_heap(policy)
+    far = [heap.malloc(10**12 if policy == "buddy" else 10**30)]
+    far += [heap.malloc(1) for _ in range(5)]
+    heap.free(far[2])
+    assert heap.malloc(1) == far[2]
+    for address in far:
+        heap.free(address)
+    assert heap.top == 0
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.dictionaries(st.integers(0, 5000), st.integers(1, 99)), st.data())
+def test_the_tournament_finds_the_first_that_is_large_enough(sizes, data):
+    rising, falling = C.Tournament(), C.Tournament(-1)
+    for key, size in [*sizes.items(), *((k, 0) for k in list(sizes)[::3])]:
+        rising.set(key, size)
+        falling.set(-key - 1, size)
+    left = {k: n for i, (k, n) in enumerate(sizes.items()) if i % 3}
+    n, start = data.draw(st.integers(1, 100)), data.draw(st.integers(0, 6000))
+    fits = sorted(k for k, size in left.items() if size >= n)
+    assert rising.first(n) == next(iter(fits), None)
+    assert rising.first(n, start) == next((k for k in fits if k >= start), None)
+    assert falling.first(n) == (-fits[-1] - 1 if fits else None)
+
+
+@pytest.mark.parametrize("wrong", [0.0, True, None, "0", -1, 7])
+def test_a_refused_call_changes_nothing_in_the_buddy_system(wrong):
+    heap = C.Buddy()
+    heap.malloc(1), heap.malloc(np.int64(5))
+    before = copy.deepcopy(vars(heap))
+    with pytest.raises(ValueError, match="no live block"):
+        heap.free(wrong)
+    for n in (0, True, 1.0, None):
+        with pytest.raises(ValueError, match="whole number"):
+            heap.malloc(n)
+    assert vars(heap) == before

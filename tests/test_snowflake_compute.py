@@ -185,6 +185,20 @@ def test_the_law_of_the_cache_knows_files_that_are_never_asked_for(weights, size
     assert all(p[i] > 0 for files in law for i in files)
 
 
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda: compute.least(0, 4),
+        lambda: compute.zipf(0, 1),
+        lambda: compute.schedule([[1.0]], [0.0], steal=True),
+        lambda: compute.schedule([[1.0]], [math.nan], steal=True),
+    ],
+)
+def test_no_nodes_no_files_and_no_speed_are_said_in_words(ask):
+    with pytest.raises(ValueError, match="need|above"):
+        ask()
+
+
 @pytest.mark.parametrize("place", ["modulo", "rendezvous"])
 def test_no_node_is_said_in_words(place):
     with pytest.raises(ValueError, match="node"):

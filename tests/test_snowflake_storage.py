@@ -469,6 +469,21 @@ def test_the_top_of_any_column_is_duckdbs(code, data, sort, k):
         store.close()
 
 
+def test_weekends_of_unknown_bounds_and_of_moments(code):
+    friday, saturday = datetime.date(2024, 3, 1), datetime.date(2024, 3, 2)
+    everything = {code.FALSE, code.TRUE}
+    assert code.may_be_weekend(friday, friday) == {code.FALSE}
+    assert code.may_be_weekend(friday, saturday) == everything
+    for low, high in ((None, friday), (friday, None), (None, None)):
+        assert code.may_be_weekend(low, high) == everything
+    assert code.UNKNOWN in code.may_be_weekend(friday, friday, nulls=None)
+    with pytest.raises(TypeError, match="cast one"):
+        code.may_be_weekend(MOMENT, MOMENT + datetime.timedelta(hours=2))
+
+
+MOMENT = datetime.datetime(2024, 3, 1, 23)
+
+
 def test_the_top_none_is_refused(code):
     with pytest.raises(ValueError, match="top 0"):
         code.top(0, "c", [])

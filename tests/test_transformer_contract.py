@@ -165,7 +165,8 @@ def test_every_attention_is_the_librarys_on_all_types_and_shapes(name, problem):
 @every
 def test_half_precision_does_not_overflow_before_it_is_scaled(name):
     call, known = ALL[name]
-    Q = K = np.full((3, 64), 40, np.float16)  # the product is 102,400: no float16
+    # the product is 10,240,000, and an eighth of it: neither is a float16
+    Q = K = np.full((3, 64), 400, np.float16)
     V = np.arange(6, dtype=np.float16).reshape(3, 2)
     for how in sorted(known - {"boolean"}):
         ours = call(Q, K, V, None if how == "none" else how)
@@ -179,8 +180,8 @@ def test_half_precision_does_not_overflow_before_it_is_scaled(name):
 def test_large_queries_are_divided_before_they_meet_the_keys(name):
     call, known = ALL[name]
     how = "causal" if "none" not in known else None
-    Q, K = np.full((1, 10_000), 1e200), np.full((2, 10_000), 1e103)
-    K[1] *= 0.5  # scores 1e305 and half of it; undivided the first is past 1e307
+    Q, K = np.full((1, 10_000), 1e202), np.full((2, 10_000), 1e103)
+    K[1] *= 0.5  # scores 1e307 and half of it; undivided they would be past 1e308
     out = call(Q, K, np.array([[1.0], [5.0]]), how)
     assert out.item() == 1
 
@@ -338,6 +339,9 @@ def test_ids_outside_the_vocabulary_are_refused_by_the_engine(bad):
     cache = c.KVCache(s, 4)
     with pytest.raises(ValueError):
         c.forward(w, s, bad, cache)
+    if bad in ([-1], [0, -100]):
+        with pytest.raises(ValueError, match="padding"):
+            c.Decoder(s)(torch.tensor([bad]))
     assert cache.length == 0 and not cache.log.any(), "a refused text leaves no trace"
 
 

@@ -103,11 +103,16 @@ def beside(app):
 
 
 def known(app, config):
-    """Sphinx `config-inited`: where the book will stand, so that each page names its own address."""
+    """Sphinx `config-inited`: where the book will stand, so that each page names its own address.
+
+    All pages say where they come from; when that changes, all are written anew.
+    """
     config.html_baseurl = config.html_baseurl or address()
+    config.ridge_origin = sorted(repository().items())
 
 
 def setup(app):
+    app.add_config_value("ridge_origin", [], "html")
     app.connect("config-inited", known)
     app.connect("html-page-context", around)
     app.connect("html-collect-pages", beside)
