@@ -8,6 +8,7 @@ import atexit
 import contextlib
 import functools
 import inspect
+import locale
 import logging
 import os
 import re
@@ -17,11 +18,15 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 import warnings
 from pathlib import Path
 
 import psutil
 from hush import hushed
+
+# Seconds until something that was waited for is held to be broken. A machine with thirty busy neighbours is only slow.
+PATIENCE = 900
 
 # For a small machine: by default Ray 2.60 gives the map and the reduce side of each shuffle, and each Parquet read, worker
 # processes of their own, and two cores then start and stop workers all the time. A program of your own on a cluster should keep
@@ -37,10 +42,18 @@ _SMALL_RAY = {
     "RAY_num_workers_soft_limit": "4",
     # One process to spill and one to bring back, where Ray would take four of each.
     "RAY_max_io_workers": "1",
-    # Half a minute for each step of a start is less than a busy machine may need.
-    "RAY_agent_register_timeout_ms": "180000",
-    "RAY_worker_register_timeout_seconds": "180",
-    "RAY_gcs_server_port_wait_time_s": "180",
+    # What the machine's other programs hold is no reason to end a worker or to refuse a block.
+    "RAY_memory_monitor_refresh_ms": "0",
+    "RAY_local_fs_capacity_threshold": "1",
+    # Some seconds for a step of a start, for an answer or a sign of life are less than a busy machine may need.
+    "RAY_agent_register_timeout_ms": str(1000 * PATIENCE),
+    "RAY_gcs_rpc_server_connect_timeout_s": str(PATIENCE),
+    "RAY_gcs_server_request_timeout_seconds": str(PATIENCE),
+    "RAY_health_check_timeout_ms": str(1000 * PATIENCE),
+    "RAY_py_gcs_connect_timeout_s": str(PATIENCE),
+    "RAY_raylet_client_num_connect_attempts": str(PATIENCE),  # one a second
+    "RAY_worker_register_timeout_seconds": str(PATIENCE),
+    "RAY_gcs_server_port_wait_time_s": str(PATIENCE),
 }
 
 
@@ -64,26 +77,46 @@ def resident_bytes():
 
 
 def end_processes(processes, patience=10):
-    """End the given processes: ask, wait, then kill."""
+    """End the given processes: ask, wait for `patience` seconds, then kill."""
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.terminate()
     for process in psutil.wait_procs(processes, timeout=patience)[1]:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
-    psutil.wait_procs(processes, timeout=patience)
+    psutil.wait_procs(processes, timeout=PATIENCE)
 
 
 # Waits until its input ends, which happens when the process that started it is gone; then takes the folder away, and looks
-# again for a minute, for processes that die later than their master, or were only starting, may still write.
-_GUARD = 'read _; i=0; while [ $i -lt 60 ]; do rm -rf "$1"; sleep 1; i=$((i+1)); done'
+# again until it has stayed away for sixty looks, for processes that die later than their master, or were only starting, may
+# still write.
+_GUARD = """read _; quiet=0; looks=0
+while [ $quiet -lt 60 ] && [ $looks -lt 1800 ]; do
+  if [ -e "$1" ]; then rm -rf "$1"; quiet=0; fi
+  sleep 1; quiet=$((quiet+1)); looks=$((looks+1))
+done"""
+
+# The path of a socket has 103 bytes on some systems, of which Ray takes 68 below its folder; and Ray reads a path as ASCII.
+_PLAIN_PATH = re.compile(r"[\w./~+-]{1,22}", re.ASCII)
+
+
+def _new_folder(name):
+    """Make a folder for an engine, in the system's temporary folder if its path is short and plain, else in /tmp."""
+    usual = tempfile.gettempdir()
+    parent = usual if _PLAIN_PATH.fullmatch(usual) else "/tmp"
+    try:
+        return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=parent))
+    except OSError:
+        raise OSError(
+            f"{name} cannot write in {parent}: set TMPDIR to a folder whose path has no blanks and at most 22 plain letters"
+        ) from None
 
 
 class Engine:
     """A running engine: its folder and the processes that it started; `stop()` ends them all and may be called twice."""
 
     def __init__(self, name, close):
-        self.folder = Path(tempfile.mkdtemp(prefix=f"{name}-"))
+        self.folder = _new_folder(name)
         # A kernel that goes down after a failed cell is soon killed, too soon for `stop`: somebody else must tidy up.
         self._guard = subprocess.Popen(
             ["/bin/sh", "-c", _GUARD, "sh", str(self.folder)],
@@ -131,6 +164,37 @@ def _free_port():
             return port
 
 
+def _store_folder(size, folder):
+    """Return where an object store of so many bytes goes: None for shared memory, else the folder.
+
+    Ray wants /dev/shm, stops where there is none, and warns where it is too small, as in a container.
+    """
+    if not sys.platform.startswith("linux"):
+        return None  # Ray's own way there
+    with contextlib.suppress(OSError):
+        shared = os.statvfs("/dev/shm")
+        if shared.f_bavail * shared.f_frsize >= size and os.access("/dev/shm", os.W_OK):
+            return None
+    return str(folder)
+
+
+def _patient(call):
+    """Return a version of `call` that is called again while it raises RuntimeError, for PATIENCE seconds at most."""
+
+    @functools.wraps(call)
+    def patient(*args, **kwargs):
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return call(*args, **kwargs)
+            except RuntimeError:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(0.1)
+
+    return patient
+
+
 def _told_its_ports(start_raylet):
     """Say where a node's two agents listen before they are up.
 
@@ -176,10 +240,11 @@ def _import_ray(alone):
         import ray.data
 
     ray._private.worker.print_to_stdstream = lambda *_, **__: None
-    if not hasattr(ray._private.services.start_raylet, "__wrapped__"):
-        ray._private.services.start_raylet = _told_its_ports(
-            ray._private.services.start_raylet
-        )
+    services = ray._private.services
+    if not hasattr(services.start_raylet, "__wrapped__"):
+        services.start_raylet = _told_its_ports(services.start_raylet)
+        services.get_node = _patient(services.get_node)  # a node waits 30 s for this
+        ray._private.node.KILLED_PROCESS_REAP_TIMEOUT_SECONDS = PATIENCE
     logging.getLogger("ray").setLevel(logging.ERROR)
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     context = ray.data.DataContext.get_current()
@@ -188,23 +253,30 @@ def _import_ray(alone):
     return ray
 
 
+_STORES = "in shared memory", "in files, for want of shared memory"
+
+
 def start_ray(cpus=2, store_mib=80, gpus=None):
     """Start Ray on this machine, or join the cluster that RAY_ADDRESS names. Returns (ray, engine).
 
-    cpus: logical slots. store_mib: object store in MiB, 75 at least. gpus: logical GPUs, a number that Ray counts down and never
+    cpus: logical slots. store_mib: object store in MiB, 75 at least; `engine.store` says where it lies. gpus: logical GPUs, a number that Ray counts down and never
     looks behind (None: those that it finds). All three are the cluster's own business under RAY_ADDRESS.
     Import Ray nowhere else: what it reads at import is set here.
     """
     alone = not os.environ.get("RAY_ADDRESS")
     ray = _import_ray(alone)
     engine = Engine("ray", ray.shutdown)
+    store = store_mib * 2**20
+    on_disk = _store_folder(store, engine.folder)
     ours = dict(
         num_cpus=cpus,
         num_gpus=gpus,
-        object_store_memory=store_mib * 2**20,
+        object_store_memory=store,
         include_dashboard=False,
         _temp_dir=str(engine.folder),
+        _plasma_directory=on_disk,
     )
+    engine.store = _STORES[on_disk is not None] if alone else "on the cluster"
     with hushed(), _or_stop(engine):
         ray.init(
             log_to_driver=False,
@@ -223,17 +295,25 @@ def start_ray_cluster(cpus_per_node, store_mib=80):
     from ray.cluster_utils import Cluster
 
     cluster = Cluster()
-    # No process that copies the workers' logs to a driver which does not print them.
-    cluster.add_node = functools.partial(cluster.add_node, include_log_monitor=False)
 
     def close():
         ray.shutdown()
         cluster.shutdown()
 
     engine = Engine("ray", close)
+    store = store_mib * 2**20
+    # Room for the nodes that are asked for and one that may join.
+    on_disk = _store_folder(store * (len(cpus_per_node) + 1), engine.folder)
+    engine.store = _STORES[on_disk is not None]
+    cluster.add_node = functools.partial(
+        cluster.add_node,
+        # No process that copies the workers' logs to a driver which does not print them.
+        include_log_monitor=False,
+        plasma_directory=on_disk,
+    )
+    cluster._wait_for_node = functools.partial(cluster._wait_for_node, timeout=PATIENCE)
     # The cluster notes its address in Ray's own folder, which a single Ray makes and a cluster expects.
     ray._private.utils.write_ray_address = lambda *_, **__: None
-    store = store_mib * 2**20
     with hushed(), _or_stop(engine):
         for number, cpus in enumerate(cpus_per_node):
             head = dict(
@@ -242,7 +322,7 @@ def start_ray_cluster(cpus_per_node, store_mib=80):
             cluster.add_node(
                 num_cpus=cpus, object_store_memory=store, **({} if number else head)
             )
-        cluster.wait_for_nodes()
+        cluster.wait_for_nodes(timeout=PATIENCE)
         ray.init(
             address=cluster.address, log_to_driver=False, logging_level=logging.ERROR
         )
@@ -290,7 +370,7 @@ def start_spark(master="local[2]", **settings):
     # For each Java, those of the workers too: no folder of figures about itself in /tmp, other scratch files in our folder,
     # and the collector and compiler that suit a process of one minute.
     os.environ["JDK_JAVA_OPTIONS"] = (
-        f"-XX:-UsePerfData -Djava.io.tmpdir={engine.folder}"
+        f'-XX:-UsePerfData "-Djava.io.tmpdir={engine.folder}"'
         " -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xms64m -Xmn48m"
     )
     os.environ.update(
@@ -299,6 +379,8 @@ def start_spark(master="local[2]", **settings):
         SPARK_LOCAL_DIRS=str(engine.folder / "local"),
         PYSPARK_DRIVER_PYTHON=sys.executable,
     )
+    if sys.getfilesystemencoding() == "utf-8" and "UTF-8" not in locale.getencoding():
+        os.environ["LC_ALL"] = "C.UTF-8"  # or Java cannot name the files that we can
     # What a cluster elsewhere calls its Python, and the address by which it calls us back, are its own business.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     master = os.environ.get("SPARK_MASTER", master)
@@ -309,6 +391,11 @@ def start_spark(master="local[2]", **settings):
         "spark.driver.memory": "512m",
         "spark.sql.shuffle.partitions": "4",
         "spark.sql.warehouse.dir": str(engine.folder / "warehouse"),
+        # Some seconds for an answer or for an executor are less than a busy machine may need.
+        "spark.network.timeout": f"{PATIENCE}s",
+        "spark.python.authenticate.socketTimeout": f"{PATIENCE}s",
+        "spark.scheduler.maxRegisteredResourcesWaitingTime": f"{PATIENCE}s",
+        "spark.worker.timeout": str(PATIENCE),
     }
     if near:
         os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"

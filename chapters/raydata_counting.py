@@ -108,7 +108,9 @@ class StoreMeter:
         import ray
 
         size = ray.cluster_resources()["object_store_memory"]
-        while not self._over.wait(self.pause):
+        over = False
+        while not over:  # the last time when all is over, however busy the machine is
+            over = self._over.wait(self.pause)
             free = ray.available_resources().get("object_store_memory", 0.0)
             self.store.append((time.monotonic(), size - free, spilled_bytes()))
 

@@ -60,7 +60,7 @@ def spark_cluster():
         "JDK_JAVA_OPTIONS": f"-XX:-UsePerfData -XX:TieredStopAtLevel=1 -Djava.io.tmpdir={folder}",
     }
     address = f"spark://127.0.0.1:{port}"
-    java = f"{java}/bin/java -cp {Path(pyspark.__file__).parent}/jars/* -Xmx256m -Dspark.master.rest.enabled=false"
+    java = f"{java}/bin/java -cp {Path(pyspark.__file__).parent}/jars/* -Xmx256m -Dspark.master.rest.enabled=false -Dspark.worker.timeout={engines.PATIENCE}"
     deploy = "org.apache.spark.deploy"
     master = f"{deploy}.master.Master --host 127.0.0.1 --webui-port 0 --port {port}"
     worker = f"{deploy}.worker.Worker --host 127.0.0.1 --webui-port 0 --cores 1 --memory 512m {address}"
@@ -82,7 +82,7 @@ def spark_cluster():
                         stderr=out,
                     )
                 )
-            wait_until(lambda log=log, words=words: words in log.read_text())
+            wait_until(lambda log=log, words=words: words in log.read_text(), words)
         yield address
     finally:
         engines.end_processes(
@@ -94,11 +94,11 @@ def spark_cluster():
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def wait_until(ready, patience=120):
-    """Wait until `ready()`, for `patience` seconds at most."""
-    deadline = time.monotonic() + patience
+def wait_until(ready, what):
+    """Wait until `ready()`; only after many minutes say what did not come."""
+    deadline = time.monotonic() + engines.PATIENCE
     while not ready():
-        assert time.monotonic() < deadline, "it never came about"
+        assert time.monotonic() < deadline, f"waited in vain for {what}"
         time.sleep(0.1)
 
 
@@ -106,7 +106,11 @@ def outputs(name, environment):
     """Run a chapter under more environment variables; return all that it prints."""
     notebook = nbformat.read(CHAPTERS / f"{name}.ipynb", 4)
     client = NotebookClient(
-        notebook, timeout=400, resources={"metadata": {"path": str(CHAPTERS)}}
+        notebook,
+        timeout=engines.PATIENCE,
+        startup_timeout=engines.PATIENCE,
+        iopub_timeout=engines.PATIENCE,
+        resources={"metadata": {"path": str(CHAPTERS)}},
     )
     client.execute(env=os.environ | environment)
     return [
@@ -144,14 +148,17 @@ def test_a_program_that_fails_leaves_nothing_on_the_cluster(spark_cluster):
         env=os.environ | {"SPARK_MASTER": spark_cluster},
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=engines.PATIENCE,
     )
     assert done.returncode == 1 and "a cell fails" in done.stderr, done.stderr
     said, total, theirs = done.stdout.split()
     assert (said, total) == (spark_cluster, "140")
     assert not Path(theirs).exists(), "the engine's folder"
     # The worker takes its executor down a little later.
-    wait_until(lambda: not any(theirs in about(p) for p in psutil.process_iter()))
+    wait_until(
+        lambda: not any(theirs in about(p) for p in psutil.process_iter()),
+        "the end of the executor",
+    )
 
 
 def about(process):

@@ -20,6 +20,23 @@ from chapter_code import CHAPTERS
 sys.path.insert(0, str(CHAPTERS))
 import engines  # noqa: E402
 
+
+def runs(pid):
+    """Does this process still do anything? One that is dead may be listed until somebody asks for its end."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def wait_until(ready, what):
+    """Wait until `ready()`; only after many minutes say what did not come."""
+    deadline = time.monotonic() + engines.PATIENCE
+    while not ready():
+        assert time.monotonic() < deadline, f"waited in vain for {what}"
+        time.sleep(0.1)
+
+
 RAY = """
 ray, engine = engines.start_ray()
 assert ray.get(ray.remote(lambda: 6 * 7).remote()) == 42
@@ -60,7 +77,7 @@ def test_an_engine_leaves_nothing_when_the_program_fails(use, tmp_path):
             cwd=CHAPTERS,
             capture_output=True,
             text=True,
-            timeout=400,
+            timeout=engines.PATIENCE,
         )
         said, complaint = child.stdout.splitlines(), child.stderr.splitlines()
         assert child.returncode == 1 and len(said) == 1, child.stdout + child.stderr
@@ -73,7 +90,7 @@ def test_an_engine_leaves_nothing_when_the_program_fails(use, tmp_path):
             "127.0.0.1",
             "::1",
         }
-        assert not [pid for pid in seen["pids"] if psutil.pid_exists(pid)]
+        wait_until(lambda: not any(map(runs, seen["pids"])), "the engine's processes")
         assert [*Path(temporary).iterdir()] == []
         assert [*home.iterdir()] == []
 
@@ -88,7 +105,7 @@ def test_an_engine_that_does_not_start_is_stopped(monkeypatch):
 
 
 def test_stop_ends_what_the_engine_started_and_nothing_else():
-    sleeper = [sys.executable, "-c", "import time; time.sleep(60)"]
+    sleeper = [sys.executable, "-c", "import time; time.sleep(3600)"]
     before = subprocess.Popen(sleeper)
     engine = engines.Engine("none", lambda: 1 / 0)  # a close that fails
     after = subprocess.Popen(sleeper)
@@ -96,7 +113,7 @@ def test_stop_ends_what_the_engine_started_and_nothing_else():
         assert [p.pid for p in engine.processes()] == [after.pid]
         assert engine.stop() == (0, 0)
         assert before.poll() is None
-        assert not psutil.pid_exists(after.pid)
+        assert not runs(after.pid)
     finally:
         for process in (before, after):
             process.kill()
@@ -104,28 +121,50 @@ def test_stop_ends_what_the_engine_started_and_nothing_else():
 
 
 KILLED = """
-import os, signal, subprocess
+import os, signal, subprocess, sys
 import engines
 engine = engines.Engine("none", lambda: None)
-# What was only starting writes when everybody else is gone.
-late = f"sleep 12; mkdir -p {engine.folder}/late; touch {engine.folder}/late/written"
-subprocess.Popen(["sh", "-c", late], start_new_session=True)
+# What was only starting writes when everybody else is gone, and the folder too.
+late = 'while [ -e "$0" ]; do sleep 0.1; done; mkdir -p "$0/late"; touch "$0/late/written" "$1"'
+subprocess.Popen(["sh", "-c", late, engine.folder, sys.argv[1]], start_new_session=True)
 print(engine.folder, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def test_the_folder_of_a_killed_program_goes_and_stays_away():
+def test_the_folder_of_a_killed_program_goes_and_stays_away(tmp_path):
+    written = tmp_path / "written"
     with subprocess.Popen(
-        [sys.executable, "-c", KILLED], cwd=CHAPTERS, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", KILLED, written],
+        cwd=CHAPTERS,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as program:
         folder = Path(program.stdout.readline().strip())
     assert program.returncode == -signal.SIGKILL
-    time.sleep(14)  # the late writer has written
-    deadline = time.monotonic() + 20
-    while folder.exists():
-        assert time.monotonic() < deadline, "nobody took the folder away"
-        time.sleep(0.1)
+    wait_until(written.exists, "the late writer")
+    wait_until(lambda: not folder.exists(), "somebody who takes the folder away")
+
+
+@pytest.mark.parametrize("usual", ["/a" * 20, "/tmp/横看", "/tmp/a b", "/tmp"])
+def test_only_a_short_and_plain_temporary_folder_is_taken(monkeypatch, usual):
+    """The path of a socket has room for a short folder only, and Ray reads it as ASCII."""
+    monkeypatch.setattr(tempfile, "tempdir", usual)
+    engine = engines.Engine("none", lambda: None)
+    assert engine.folder.parent == Path("/tmp")
+    assert engine.stop() == (0, 0)
+
+
+def test_no_place_to_write_is_said_in_words(monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", "/proc/none")
+    with pytest.raises(OSError, match="set TMPDIR to a folder"):
+        engines.Engine("none", lambda: None)
+
+
+def test_the_store_goes_where_it_fits(tmp_path):
+    assert engines._store_folder(2**60, tmp_path) == str(tmp_path)
+    if os.access("/dev/shm", os.W_OK):
+        assert engines._store_folder(0, tmp_path) is None
 
 
 def test_a_free_port_can_be_bound():

@@ -6,12 +6,13 @@ import json
 import math
 import sys
 import threading
+from fractions import Fraction
 from types import SimpleNamespace
 
 import nbformat
 import pytest
 from chapter_code import CHAPTERS
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 sys.path.insert(0, str(CHAPTERS))
@@ -30,7 +31,7 @@ def definitions(chapter, wanted):
             )
             plain = isinstance(node, (ast.Import, ast.ImportFrom)) and (
                 getattr(node, "module", None) or node.names[0].name
-            ) in ("heapq", "itertools", "math", "collections", "numpy")
+            ) in ("heapq", "itertools", "math", "collections", "fractions", "numpy")
             if plain or name in wanted:
                 exec(
                     compile(ast.Module([node], []), chapter, "exec", dont_inherit=True),
@@ -41,7 +42,7 @@ def definitions(chapter, wanted):
 
 MODEL = (
     "Stage Task Pipeline run peak makespan store_from_tasks is_schedule line THREE ONE_EACH DATA QUARTERS "
-    "in_quarters starts"
+    "in_quarters starts least_batch"
 ).split()
 model = definitions("raydata-stream", MODEL)
 
@@ -60,7 +61,11 @@ pipelines = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+# No clock: a busy machine is no failure.
+calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@settings(calm, max_examples=150)
 @given(pipelines, st.integers(0, 12), st.integers(1, 9))
 def test_any_pipeline_ends_within_its_budget_and_one(pipeline, blocks, budget):
     stages, slots = pipeline
@@ -69,7 +74,7 @@ def test_any_pipeline_ends_within_its_budget_and_one(pipeline, blocks, budget):
     assert model.peak(store) == model.store_from_tasks(tasks, stages) <= budget + 1
 
 
-@settings(max_examples=100, deadline=None)
+@settings(calm, max_examples=100)
 @given(pipelines, st.integers(1, 10))
 def test_no_schedule_beats_the_work_of_a_device_or_the_path_of_a_block(pipeline, n):
     stages, slots = pipeline
@@ -184,3 +189,17 @@ def test_log_lines_stay_whole_under_a_race(tmp_path):
     for who in range(8):
         own = [int(i) for w, i, x in lines if w == str(who)]
         assert own == list(range(200)), "in the order in which they were written"
+
+
+prices = st.fractions(Fraction(1, 10**9), 1)
+
+
+@settings(calm, max_examples=40)
+@given(prices, prices, st.fractions(Fraction(1, 100), Fraction(99, 100)))
+def test_the_least_batch_is_least(cost, dressing, waste):
+    def wasted(m):
+        return (dressing / m) / (cost + dressing / m)
+
+    m = model.least_batch(cost, dressing, waste)
+    assert m.bit_count() == 1 and wasted(m) <= waste
+    assert m == 1 or wasted(m // 2) > waste
