@@ -73,7 +73,7 @@ def measure(workload, allocator="glibc", env=None, data=b"", **arguments):
             env={**clean, **preload, **(env or {})},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=3600,  # for a child that hangs, not for a slow machine
         )
     if child.returncode:
         raise RuntimeError(f"{workload.__name__} under {allocator}: {child.stderr}")
@@ -125,14 +125,18 @@ class Heap:
     def malloc(self, size):
         """Allocate `size` bytes, write to all of them, return the object's number."""
         number = self.count
-        self.count = number + 1
         where = self.c.malloc(size)
+        if where is None:
+            raise MemoryError(f"malloc({size}) gave nothing")
+        self.count = number + 1
         self.c.memset(where, 1, size)
         self.address[number], self.size[number], self.live[number] = where, size, 1
         return number
 
     def free(self, number):
-        """Free an object by its number."""
+        """Free a live object by its number."""
+        if not self.live[number]:
+            raise ValueError(f"object {number} is not alive")
         self.live[number] = 0
         self.c.free(self.address[number])
 

@@ -112,3 +112,20 @@ def test_pages_are_counted(runs):
     total = real.count_pages(runs)
     assert sum(total.values()) == sum(run for _, run in runs)
     assert total["live"] == sum(run for state, run in runs if state == "live")
+
+
+def twice(heap):
+    number = heap.malloc(64)
+    heap.free(number)
+    heap.free(number)
+
+
+def too_much(heap):
+    heap.malloc(1 << 62)
+
+
+@everywhere
+@pytest.mark.parametrize(("deed", "words"), [(twice, "not alive"), (too_much, "gave")])
+def test_what_cannot_be_done_to_a_real_heap_is_said_and_no_crash(deed, words):
+    with pytest.raises(RuntimeError, match=words):
+        memory_driver.measure(deed)
