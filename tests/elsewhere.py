@@ -3,8 +3,8 @@
     python tests/elsewhere.py [--kinds SSE2,AVX2] [--load 8] [chapters/NAME.ipynb …]
 
 A kind switches numpy, its OpenBLAS, torch and oneDNN to the arithmetic of another processor, or gives them two threads;
-`--load` adds busy neighbours. What this processor cannot play, the libraries leave out by themselves. Each chapter and
-kind that falls is a line; the last line counts. Ends with status 1 if any fell.
+`--load` adds busy neighbours. Kinds that this processor cannot play are left out, and named. Each chapter and kind that
+falls is a line; the last line counts. Ends with status 1 if any fell.
 """
 
 import argparse
@@ -15,6 +15,8 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+
+import numpy
 
 CHAPTERS = Path(__file__).resolve().parents[1] / "chapters"
 ONE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -38,6 +40,15 @@ KINDS = {
     "AVX-512": processor("SkylakeX", "", "avx512", "ALL"),
     "two threads": dict.fromkeys(ONE, "2"),
 }
+
+
+def playable():
+    """The kinds whose instructions this processor has, as numpy found them: another's would end the process."""
+    known = numpy.show_config("dicts").get("SIMD Extensions", {})
+    here = {*known.get("baseline", ()), *known.get("found", ())}
+    wants = {"SSE2": "X86_V2", "AVX2": "X86_V3", "Zen": "X86_V3", "AVX-512": "X86_V4"}
+    return [kind for kind in KINDS if kind not in wants or wants[kind] in here]
+
 
 # Runs a notebook's code from top to bottom in one process and says where it fell.
 RUNNER = """
@@ -93,13 +104,15 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("chapters", nargs="*", type=Path)
-    parser.add_argument("--kinds", default=",".join(KINDS))
+    parser.add_argument("--kinds", default=",".join(playable()))
     parser.add_argument("--load", type=int, default=0, metavar="N")
     given = parser.parse_args()
     kinds = given.kinds.split(",")
     if unknown := set(kinds) - set(KINDS):
         parser.error(f"unknown kinds {sorted(unknown)}; there are {list(KINDS)}")
     chapters = [c.resolve() for c in given.chapters] or sorted(CHAPTERS.glob("*.ipynb"))
+    if left_out := set(KINDS) - set(kinds):
+        print(f"left out: {', '.join(sorted(left_out))}", flush=True)
     pairs = [(c, k) for c in chapters for k in kinds]
     with neighbours(given.load), ThreadPoolExecutor(os.cpu_count()) as pool:
         ends = list(pool.map(lambda pair: fell(*pair), pairs))
