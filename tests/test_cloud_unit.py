@@ -11,14 +11,17 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from chapter_code import CHAPTERS, ROOT, chapter
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 sys.path.insert(0, str(ROOT / "data"))
 import record_stdlib  # noqa: E402
 
 cloud = chapter("cloud-unit")
-quick = settings(max_examples=100, deadline=None)
+# No clock: a busy machine is no failure.
+quick = settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 pythonish = st.lists(
     st.sampled_from(
         "def f ( ) : \n \t pass async class ' \" { } [ ] é 横 \\ \0 # lambda x = 1 f''' b'\\d'".split(

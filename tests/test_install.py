@@ -1,11 +1,17 @@
 """make/install.sh says in a sentence what is missing, and does not trust an installation that was killed."""
 
+import ast
+import json
 import os
+import re
 import shutil
 import subprocess
+import sys
+from importlib import metadata
 
 import pytest
-from chapter_code import ROOT
+from chapter_code import CHAPTERS, ROOT
+from packaging.requirements import Requirement
 
 STUBS = {
     # What the newest Python found would have to answer, and what a small disk says.
@@ -74,3 +80,57 @@ def test_every_dependency_has_its_reason():
     for name in ("requirements.txt", "tests/requirements.txt"):
         for line in (ROOT / name).read_text().splitlines():
             assert not line or line.startswith(("#", "-")) or "  # " in line, line
+
+
+def needed(names):
+    """The names of distributions that these bring, themselves included, on this machine."""
+    found, todo = set(), list(names)
+    while todo:
+        wanted = Requirement(todo.pop())
+        name = re.sub("[-_.]+", "-", wanted.name).lower()
+        if (name, *sorted(wanted.extras)) in found:
+            continue
+        found.add((name, *sorted(wanted.extras)))
+        for line in metadata.requires(name) or []:
+            one = Requirement(line)
+            kinds = wanted.extras or {""}
+            if not one.marker or any(one.marker.evaluate({"extra": e}) for e in kinds):
+                todo.append(line)
+    return {name for name, *_ in found}
+
+
+def imports(path):
+    text = path.read_text(encoding="utf-8")
+    cells = (
+        [c for c in json.loads(text)["cells"] if c["cell_type"] == "code"]
+        if path.suffix == ".ipynb"
+        else []
+    )
+    for source in ["".join(c["source"]) for c in cells] or [text]:
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Import):
+                yield from (alias.name.split(".")[0] for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                yield node.module.split(".")[0]
+
+
+def test_chapters_import_nothing_that_only_the_tests_install():
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    there = needed(
+        line.split("#")[0].strip() for line in lines if re.match(r"\w", line)
+    )
+    owners = metadata.packages_distributions()
+    asked = {
+        m: p
+        for p in [*CHAPTERS.glob("*.py"), *CHAPTERS.glob("*.ipynb")]
+        for m in imports(p)
+    }
+    missing = {
+        (module, path.name)
+        for module, path in asked.items()
+        if module not in sys.stdlib_module_names
+        and not (CHAPTERS / f"{module}.py").exists()
+        and not {re.sub("[-_.]+", "-", d).lower() for d in owners.get(module, [])}
+        & there
+    }
+    assert not missing

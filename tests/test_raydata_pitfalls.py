@@ -6,9 +6,11 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from chapter_code import chapter
-from hypothesis import given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+# No clock: a busy machine is no failure.
+calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 FIELDS = {"file", "rows", "error", "id", "value"}
 
 
@@ -26,13 +28,14 @@ def whole(unit):
     )
 
 
+@calm
 @given(st.binary(max_size=400), st.text(max_size=10))
 def test_unit_is_total_on_any_bytes_and_names(pitfalls, content, name):
     unit = pitfalls.read_unit(name, content)
     assert whole(unit) and unit["file"] == name and unit["error"]
 
 
-@settings(deadline=None)
+@calm
 @given(st.data())
 def test_unit_is_total_on_damaged_files(pitfalls, data):
     """Several bytes changed, a piece cut out or put in twice: an error or a whole report."""
@@ -51,7 +54,7 @@ def test_every_truncation_is_an_error(pitfalls):
     assert not pitfalls.read_unit("f", good)["error"]
 
 
-@settings(deadline=None)
+@calm
 @given(
     st.lists(st.integers(-(2**63), 2**63 - 1), max_size=20),
     st.sampled_from(["plain", "swapped", "text", "float32"]),
@@ -96,6 +99,7 @@ def test_a_path_that_cannot_be_read_is_reported(pitfalls, tmp_path):
     assert there["error"] == ""
 
 
+@calm
 @given(st.integers())
 def test_total_reports_and_keeps_the_row(pitfalls, n):
     def strict(row):
@@ -123,6 +127,7 @@ def test_expected_loss_at_its_edges(pitfalls):
     assert pitfalls.expected_loss(7, 1) == Fraction(1, 7)
 
 
+@calm
 @given(
     st.lists(st.integers(-50, 50), min_size=1, max_size=40),
     st.lists(st.integers(0, 3), min_size=40, max_size=40),
@@ -140,3 +145,30 @@ def test_two_stages_equal_one(pitfalls, values, parts):
             k: np.array(list(itertools.chain(*(g[k] for g in first)))) for k in group
         }
         assert sorted(stage(merged)["value"]) == sorted(stage(group)["value"]) == result
+
+
+INTEGERS = ["int8", "uint8", "int16", "int32", "uint32", "int64", "uint64", "bool"]
+
+
+@settings(calm, max_examples=100)
+@given(st.data(), st.sampled_from(INTEGERS))
+@example(None, "int64")
+def test_sums_are_exact_or_refused(pitfalls, data, kind):
+    """Any integers of numpy, also where their own sum would wrap: the witness is Python's integers."""
+    least, most = (0, 1) if kind == "bool" else (np.iinfo(kind).min, np.iinfo(kind).max)
+    numbers = st.one_of(st.integers(least, most), st.sampled_from([least, most]))
+    values = (
+        [2**62, 2**62] if data is None else data.draw(st.lists(numbers, max_size=9))
+    )
+    group = {"key": np.zeros(len(values), int), "value": np.array(values, kind)}
+    if -(2**63) <= sum(values) < 2**63:
+        assert [*pitfalls.group_sum(group)["value"]] == [sum(values)]
+    else:
+        with pytest.raises(OverflowError, match=f"cannot hold the sum {sum(values)}"):
+            pitfalls.group_sum(group)
+
+
+def test_waiting_ends_in_words(pitfalls):
+    assert pitfalls.wait_until(lambda: True, "nothing") is None
+    with pytest.raises(TimeoutError, match="waited 0 s for a sign"):
+        pitfalls.wait_until(lambda: False, "a sign", patience=0)

@@ -5,6 +5,7 @@ import sys
 from urllib.parse import quote
 
 import pytest
+import yaml
 from chapter_code import ROOT
 
 sys.path.insert(0, str(ROOT / "_ext"))
@@ -64,6 +65,9 @@ def test_chinese_words_are_found_where_they_stand(find, word):
     texts, addresses = find(word)
     assert texts, word
     found = {a.split("/")[-1].split("#")[0] for a in addresses}
+    # An idea of the map is found where it is taught, also where the page calls it by its English name.
+    ideas = yaml.safe_load((ROOT / "data/concepts.yml").read_text("utf-8"))["concepts"]
+    holding |= {f"{idea['chapter']}.html" for idea in ideas if word in idea["zh"]}
     assert found <= holding | {"names.html", "map.html"}, found - holding
 
 
@@ -77,8 +81,8 @@ def test_variants_of_a_hyphen_find_the_same(find):
         set(find(w)[1]) for w in ("back-pressure", "backpressure", "back pressure")
     ]
     assert found[0] and found[0] & found[1] & found[2], found
-    best = [find(w)[0][0] for w in ("back-pressure", "backpressure", "back pressure")]
-    assert len(set(best)) == 1, best
+    for word in ("back-pressure", "backpressure", "back pressure"):
+        assert any("back-pressure 背压" in text for text in find(word)[0][:3]), word
 
 
 def test_a_claims_number_finds_the_claim(find):
