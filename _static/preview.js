@@ -1,5 +1,5 @@
-// A reference to a claim, figure, exercise, equation or paper shows what it points to: on hover, on focus, at the first tap.
-// Without this it is a plain link. What stands on another page is fetched, which a page opened from a file may not do.
+// A reference to a claim, figure, equation or paper shows what it points to: on hover, on focus, at the first tap.
+// Without this it is a link. What stands on another page is fetched, which a page opened from a file may not do.
 (() => {
 const box = Object.assign(document.createElement('div'), {id: 'preview', className: 'preview', hidden: true, role: 'tooltip'});
 document.body.append(box);
@@ -44,7 +44,7 @@ const come = (a, wait) => { if (a === link) return clearTimeout(timer); hide(); 
 document.querySelectorAll('article a[href*="#"]:not(.headerlink)').forEach(a => {
   a.onpointerenter = e => { if (e.pointerType !== 'touch') come(a, 200); };
   a.onpointerleave = e => { if (e.pointerType !== 'touch') soon(hide, 250); };
-  a.onfocus = () => { if (a.matches(':focus-visible')) come(a, 0); };
+  a.onfocus = () => { if (a.matches(':focus-visible')) come(a, 300); };
   a.onblur = hide;
   a.onclick = e => {
     if (e.pointerType !== 'touch' || link === a) return;
@@ -57,5 +57,5 @@ document.querySelectorAll('article a[href*="#"]:not(.headerlink)').forEach(a => 
 box.onpointerenter = () => clearTimeout(timer);
 box.onpointerleave = () => soon(hide, 250);
 addEventListener('keydown', e => { if (e.key === 'Escape') hide(); });
-addEventListener('scroll', hide, {passive: true});
+addEventListener('scroll', () => { if (!box.hidden) hide(); }, {passive: true});
 })();

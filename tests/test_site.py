@@ -229,7 +229,7 @@ def test_checks_are_folded_to_their_seal_and_what_they_printed(visit):
     open_ = page.locator(".cell.tag_check:not(.tag_fell, .tag_not-run) > details[open]")
     assert checks.count() == page.locator(".cell.tag_check").count()
     assert open_.count() == 0
-    for words in checks.locator("summary").all_inner_texts():
+    for words in checks.locator("summary").all_text_contents():
         assert re.search(r"验\s*passed: \S", words), words
 
 
