@@ -45,10 +45,12 @@ _SMALL_RAY = {
     # What the machine's other programs hold is no reason to end a worker or to refuse a block.
     "RAY_memory_monitor_refresh_ms": "0",
     "RAY_local_fs_capacity_threshold": "1",
-    # Some seconds for a step of a start or a sign of life are less than a busy machine may need. (What a worker waits for a
-    # master that has gone is left as it is: longer, and it would outlive its engine by so much.)
+    # Some seconds for a step of a start, for an answer or a sign of life are less than a busy machine may need.
     "RAY_agent_register_timeout_ms": str(1000 * PATIENCE),
+    "RAY_gcs_rpc_server_connect_timeout_s": str(PATIENCE),
+    "RAY_gcs_server_request_timeout_seconds": str(PATIENCE),
     "RAY_health_check_timeout_ms": str(1000 * PATIENCE),
+    "RAY_py_gcs_connect_timeout_s": str(PATIENCE),
     "RAY_raylet_client_num_connect_attempts": str(PATIENCE),  # one a second
     "RAY_worker_register_timeout_seconds": str(PATIENCE),
     "RAY_gcs_server_port_wait_time_s": str(PATIENCE),
@@ -110,10 +112,6 @@ def _new_folder(name):
         ) from None
 
 
-# What an engine starts carries its folder in this variable, and so do their children.
-_MARK = "BOOK_ENGINE"
-
-
 class Engine:
     """A running engine: its folder and the processes that it started; `stop()` ends them all and may be called twice."""
 
@@ -128,30 +126,22 @@ class Engine:
             start_new_session=True,
         )
         self._close, self._before = close, set(children())
-        os.environ[_MARK] = str(self.folder)
         atexit.register(self.stop)
 
     def processes(self):
-        """What runs now and did not before the engine was started, also what has lost its parent meanwhile."""
-        found = set(children())
-        for process in psutil.process_iter():
-            with contextlib.suppress(psutil.Error):
-                if process.environ().get(_MARK) == str(self.folder):
-                    found.add(process)
-        return [p for p in found if p not in self._before]
+        """What runs now and did not before the engine was started."""
+        return [p for p in children() if p not in self._before]
 
     def stop(self):
         """End the engine; return (processes left, folders left), which is (0, 0)."""
         atexit.unregister(self.stop)
         with hushed():
-            running = self.processes()
             with contextlib.suppress(Exception):
                 self._close()
-            end_processes({*running, *self.processes()})
+            end_processes(self.processes())
             shutil.rmtree(self.folder, ignore_errors=True)
             self._guard.kill()
             self._guard.communicate()
-            os.environ.pop(_MARK, None)
         return len(self.processes()), int(self.folder.exists())
 
 

@@ -120,19 +120,6 @@ def test_stop_ends_what_the_engine_started_and_nothing_else():
             process.wait()
 
 
-def test_what_has_lost_its_parent_is_ended_too():
-    engine = engines.Engine("none", lambda: None)
-    orphan = "import subprocess, sys; print(subprocess.Popen([sys.executable, *sys.argv[1:]]).pid)"
-    sleep = ["-c", "import time; time.sleep(3600)"]
-    with subprocess.Popen(
-        [sys.executable, "-c", orphan, *sleep], stdout=subprocess.PIPE
-    ) as parent:
-        pid = int(parent.stdout.readline())
-    assert runs(pid) and pid in [p.pid for p in engine.processes()]
-    assert engine.stop() == (0, 0)
-    assert not runs(pid)
-
-
 KILLED = """
 import os, signal, subprocess, sys
 import engines
