@@ -1,12 +1,13 @@
 """The search: how texts and questions are cut, and what the built site finds, opened as a file, in both languages."""
 
+import json
 import re
 import sys
 from urllib.parse import quote
 
 import pytest
 import yaml
-from chapter_code import ROOT
+from chapter_code import CHAPTERS, ROOT
 
 sys.path.insert(0, str(ROOT / "_ext"))
 from ridge.search import terms  # noqa: E402
@@ -68,6 +69,15 @@ def test_chinese_words_are_found_where_they_stand(find, word):
     # An idea of the map is found where it is taught, also where the page calls it by its English name.
     ideas = yaml.safe_load((ROOT / "data/concepts.yml").read_text("utf-8"))["concepts"]
     holding |= {f"{idea['chapter']}.html" for idea in ideas if word in idea["zh"]}
+    # And a chapter by the title of the post that it answers.
+    posts = yaml.safe_load((ROOT / "data/posts.yml").read_text("utf-8"))
+    answers = [n for n, post in enumerate(posts, 1) if word in post["zh"]]
+    for path in CHAPTERS.glob("*.ipynb"):
+        if (
+            json.loads(path.read_text("utf-8"))["metadata"]["book"].get("post")
+            in answers
+        ):
+            holding.add(f"{path.stem}.html")
     assert found <= holding | {"names.html", "map.html"}, found - holding
 
 

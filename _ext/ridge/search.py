@@ -73,10 +73,14 @@ def _units(env, docname):
 
 
 def _named(env):
-    """Yield (docname, anchor, title, text) of every name and idea that the book's tables hold."""
+    """Yield (docname, anchor, title, text) of every name, post and idea that the book's tables hold."""
     for row in rows("names.yml"):
         other = " ".join(v for k, v in row.items() if k not in ("en", "zh", "proved"))
         yield "chapters/names", anchor_of(row), f"{row['en']} {row['zh']}", other
+    for number, post in enumerate(rows("posts.yml"), 1):
+        for docname, about in env.metadata.items():
+            if about.get("ridge_book", {}).get("post") == number:
+                yield docname, "", f"{post['title']} {post['zh']}", ""
     for idea in (rows("concepts.yml") or {}).get("concepts", []):
         if idea["chapter"] != "assumed":
             title = f"{idea['en']} {idea['zh']}"
