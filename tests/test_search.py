@@ -74,7 +74,7 @@ def test_chinese_words_are_found_where_they_stand(find, word):
     answers = [n for n, post in enumerate(posts, 1) if word in post["zh"]]
     for path in CHAPTERS.glob("*.ipynb"):
         if (
-            json.loads(path.read_text("utf-8"))["metadata"]["book"].get("post")
+            json.loads(path.read_text("utf-8"))["metadata"].get("book", {}).get("post")
             in answers
         ):
             holding.add(f"{path.stem}.html")
