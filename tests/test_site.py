@@ -200,7 +200,7 @@ def test_chinese_is_marked_as_such(visit):
     unmarked = page.evaluate("""(() => {
         const found = [], walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
         for (let n; (n = walk.nextNode());) if (/[\\u3400-\\u9fff]/.test(n.data) && !n.parentElement.closest('script, style')
-            && !n.parentElement.closest('[lang]').lang.startsWith('zh')) found.push(n.data.trim().slice(0, 40));
+            && !n.parentElement.closest('[lang]').getAttribute('lang').startsWith('zh')) found.push(n.data.trim().slice(0, 40));
         return found; })()""")
     assert not unmarked, unmarked[:5]
 
