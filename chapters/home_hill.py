@@ -49,7 +49,7 @@ def picture(S):
         f'{slices}<g transform="translate(580 44)"><g transform="rotate({-tilt:.1f})">{rings}</g>'
         f'<g class="eye" transform="rotate({90 - tilt:.1f})"><line x1="-42" x2="42" stroke="currentColor" stroke-dasharray="3 3" '
         'opacity=".6"/><circle cx="-42" r="4.5" fill="var(--ochre, #a8742a)"/></g></g>'
-        '<text x="14" y="32" fill="currentColor" font-size="19" data-say="name">成岭 a ridge</text>'
+        '<text x="14" y="32" fill="currentColor" font-size="19"><tspan lang="zh-Hans" data-say="han">成岭</tspan> <tspan data-say="name">a ridge</tspan></text>'
         '<text x="14" y="56" fill="currentColor" font-size="16">standard deviation '
         f'<tspan data-say="sd">{high**0.5:.2f}</tspan>, height 1</text></svg>'
     )
@@ -70,7 +70,8 @@ root.querySelectorAll('.slice').forEach((slice, i) => {
 const sd = Math.sqrt(a * u[0] * u[0] + 2 * b * u[0] * u[1] + c * u[1] * u[1]);
 $('.eye').setAttribute('transform', `rotate(${90 - data.tilt - v.walked})`);
 say('sd', sd.toFixed(2));
-say('name', sd > .9 * data.widest ? '成岭 a ridge' : sd < 1.25 * data.narrowest ? '成峰 a peak' : '各不同 no two alike');
+const [han, name] = sd > .9 * data.widest ? ['成岭', 'a ridge'] : sd < 1.25 * data.narrowest ? ['成峰', 'a peak'] : ['各不同', 'no two alike'];
+say('han', han); say('name', name);
 if (root.began === undefined) {  // turns once by itself, unless the reader takes it first, or wants nothing to move
   root.began = false;
   const hold = () => { root.began = true; if (timer) stop(); };

@@ -358,6 +358,7 @@ def test_the_environment_that_chapters_read_is_in_their_key():
         "TMPDIR",
         "PYTHONPATH",
         "JDK_JAVA_OPTIONS",
+        "LC_ALL",
         "OMP_NUM_THREADS",
     }
     asked = set()
