@@ -138,6 +138,7 @@ def start_and_goals(path, roles, concepts):
     known.update(*(members(part) for part in path["parts"]))
     if path["engineer"]:
         known.update(roles["known"]["concepts"])
+    known.update(path.get("told", ()))
     goals = []
     for goal in path["goals"]:
         goals += members(goal[5:]) if goal.startswith("part ") else [goal]

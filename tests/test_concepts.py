@@ -291,7 +291,7 @@ slips = st.sampled_from([*CONCEPTS, *(f"part {p['id']}" for p in PARTS)]).flatma
 
 
 @settings(calm, max_examples=60)
-@given(slips, st.sampled_from(["goals", "parts", "known"]))
+@given(slips, st.sampled_from(["goals", "parts", "known", "told"]))
 def test_a_path_with_a_slip_of_the_pen_is_refused(slip, where):
     path = {"id": "mine", "infra": True, "parts": [], "engineer": True, "goals": []}
     roles = {"known": {"concepts": []}}
@@ -308,6 +308,20 @@ def test_the_paths_of_the_book_have_starts_and_goals():
     for path in ROLES["paths"]:
         known, goals = planner.start_and_goals(path, ROLES, CONCEPTS)
         assert goals and known <= set(CONCEPTS) >= set(goals)
+
+
+def test_who_comes_for_the_chapters_about_living_reads_these_three():
+    """What they need from elsewhere is said in the boxes at their heads, and no more than is needed."""
+    path = next(p for p in ROLES["paths"] if p["id"] == "walking")
+    known, goals = planner.start_and_goals(path, ROLES, CONCEPTS)
+    plan = planner.least_plan(BEFORE, known, goals)
+    stems = {"living-switch", "living-year", "living-russell"}
+    assert {CONCEPTS[n].chapter for n in plan} == stems
+    used = {b for n in plan for b in BEFORE[n]}
+    assert set(path["told"]) <= used
+    for stem in stems:
+        head = nbformat.read(CHAPTERS / f"{stem}.ipynb", 4).cells[0].source
+        assert ":::{admonition} What it needs" in head
 
 
 def test_names_that_nothing_explains_are_refused():
