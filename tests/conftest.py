@@ -61,3 +61,26 @@ def browser():
         chromium = driver.chromium.launch(executable_path=program, args=quiet)
         yield chromium
         chromium.close()
+
+
+@pytest.fixture(scope="session")
+def run_script(browser):
+    """Run an explorable's script, the page replaced by a notepad; give what it said and what it set, by selector."""
+    page = browser.new_page()
+
+    def run(script, v, data=None):
+        return page.evaluate(
+            """([script, v, data]) => {
+                const said = {}, set = {}, say = (name, text) => { said[name] = text; };
+                const $ = place => ({
+                    setAttribute: (name, text) => { set[`${place} ${name}`] = text; },
+                    set innerHTML(text) { set[place] = text; },
+                });
+                new Function('v', 'data', 'say', '$', script)(v, data, say, $);
+                return {said, set};
+            }""",
+            [script, v, data],
+        )
+
+    yield run
+    page.close()

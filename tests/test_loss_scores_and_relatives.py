@@ -216,23 +216,15 @@ def test_repaired_accumulation(lengths, seed):
 
 
 @pytest.mark.parametrize(("p", "gamma"), [(0.05, 0), (0.35, 1.5), (0.9, 2), (0.95, 5)])
-def test_explorable_draws_what_python_computes(p, gamma):
-    """The page's JavaScript, run by another engine, against the chapter's own numbers."""
-    quickjs = pytest.importorskip("quickjs")
+def test_explorable_draws_what_python_computes(run_script, p, gamma):
+    """The page's JavaScript, run by a browser, against the chapter's own numbers."""
     grid = [round(x, 6) for x in ch.GRID.tolist()]
-    js = quickjs.Context()
-    js.eval(
-        f"var v = {{p: {p}, gamma: {gamma}}}, data = {json.dumps(grid)}, set = {{}}, said = {{}};"
-    )
-    js.eval(
-        "var say = (n, t) => { said[n] = t; }; var $ = s => ({setAttribute: (a, x) => { set[s + a] = x; }});"
-    )
-    js.eval(ch.SCRIPT)
+    done = run_script(ch.SCRIPT, {"p": p, "gamma": gamma}, grid)
     for name, row in zip(ch.LINES, ch.expected_prices(p, gamma), strict=True):
         drawn = np.array(
             [
                 pair.split(",")
-                for pair in js.eval(f"set['[data-line={name}]points']").split(" ")
+                for pair in done["set"][f"[data-line={name}] points"].split(" ")
             ],
             dtype=float,
         )
@@ -241,7 +233,7 @@ def test_explorable_draws_what_python_computes(p, gamma):
             drawn[:, 1], 250 - 440 * np.minimum(row, 0.6), atol=0.06
         )
         best = grid[int(row.argmin())]
-        assert abs(float(js.eval(f"said['{name}']")) - best) < 0.0101
+        assert abs(float(done["said"][name]) - best) < 0.0101
         assert f'data-line="{name}"' in ch.draw_prices(p, gamma)
 
 

@@ -149,9 +149,9 @@ def test_page_has_no_serious_accessibility_fault(visit):
         options = {"rules": {"label-content-name-mismatch": {"enabled": True}}}
         if scheme == "dark":  # only contrast depends on the scheme
             options = {"runOnly": ["color-contrast"]}
-        found += Axe().run(page, context=context, options=options).response[
-            "violations"
-        ]
+        found += (
+            Axe().run(page, context=context, options=options).response["violations"]
+        )
     page.emulate_media(color_scheme="light")
     serious = [
         (v["id"], [(n["target"], n["failureSummary"][:200]) for n in v["nodes"][:3]])

@@ -7,7 +7,6 @@ import sys
 import warnings
 
 import pytest
-import quickjs
 from chapter_code import CHAPTERS, ROOT, chapter
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -131,19 +130,14 @@ def test_the_receipts_of_a_late_filler_forget_what_is_delivered(c):
     assert c.receipts([(0, 10), (0, 10)])[-1] == [10, [[0, 10]]]
 
 
-def test_the_explorable_shows_what_a_receiver_would_hold(c):
+def test_the_explorable_shows_what_a_receiver_would_hold(c, run_script):
     shown = [(0, 10), (20, 30), (40, 50), (10, 20), (5, 12)]
     expect = [("10", 0), ("10", 1), ("10", 2), ("30", 1), ("30", 1)]
     for count, (front, held) in enumerate(expect, 1):
-        engine = quickjs.Context()
-        engine.eval(
-            f"const data = {json.dumps(shown)}, v = {{n: {count}}}, said = {{}};"
-        )
-        engine.eval("const say = (name, text) => { said[name] = text; };")
-        engine.eval("const place = {}, $ = s => place;")
-        engine.eval(f"(() => {{ {c.SCRIPT} }})()")
-        assert (engine.eval("said.next"), engine.eval("said.held")) == (front, held)
-        assert engine.eval("place.innerHTML").count("<rect") == 1 + held
+        done = run_script(c.SCRIPT, {"n": count}, shown)
+        assert (done["said"]["next"], done["said"]["held"]) == (front, held)
+        (drawn,) = done["set"].values()
+        assert drawn.count("<rect") == 1 + held
 
 
 def test_the_capture_is_small_and_whole():

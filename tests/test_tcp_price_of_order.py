@@ -7,7 +7,6 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-import quickjs
 from chapter_code import chapter
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -102,18 +101,14 @@ def test_losses_follow_their_rate_and_bad_rates_are_refused(c):
 
 
 @pytest.mark.parametrize("loss, m, S", [(10, 100, 1), (50, 40, 3), (1, 300, 32)])
-def test_the_explorable_computes_the_same_law(c, loss, m, S):
-    """Its script runs in a JavaScript engine, with the page replaced by a notepad."""
-    engine = quickjs.Context()
-    engine.eval(f"const v = {{loss: {loss}, m: {m}, s: {S}}}, said = {{}};")
-    engine.eval("const say = (name, text) => { said[name] = text; };")
-    engine.eval("const $ = s => ({setAttribute: (a, text) => { said.path = text; }});")
-    engine.eval(f"(() => {{ {c.SCRIPT} }})()")
+def test_the_explorable_computes_the_same_law(c, run_script, loss, m, S):
+    """Its script runs in the browser, with the page replaced by a notepad."""
+    done = run_script(c.SCRIPT, {"loss": loss, "m": m, "s": S})
     frame = c.draw_law(loss / 1000, m, S)
     for name in ("none", "mean", "held", "short"):
         drawn = re.search(rf'data-say="{name}">([^<]*)<', frame)[1]
-        assert abs(float(engine.eval(f"said.{name}")) - float(drawn)) < 0.002
-    path = engine.eval("said.path")
+        assert abs(float(done["said"][name]) - float(drawn)) < 0.002
+    (path,) = done["set"].values()
     drawn = re.search(r'class="law" d="([^"]*)"', frame)[1]
     mine, theirs = (list(map(float, re.findall(r"[\d.]+", p))) for p in (path, drawn))
     assert len(mine) == len(theirs) and np.abs(np.subtract(mine, theirs)).max() < 0.11
