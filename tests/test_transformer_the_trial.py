@@ -1,7 +1,9 @@
 """chapters/transformer-the-trial.ipynb: its functions on input that nobody chose, and its trainings under other seeds."""
 
 import itertools
+import json
 import math
+import sys
 from collections import Counter
 from fractions import Fraction
 from functools import partial
@@ -10,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from chapter_code import chapter
+from chapter_code import ROOT, chapter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -51,6 +53,21 @@ def test_the_asked_entry_stands_anywhere(c):
     counts = np.bincount(place, minlength=5)
     assert np.all(np.abs(counts - 800) < 5 * math.sqrt(4000 * 0.2 * 0.8))
     assert np.all(np.bincount(answers) > 300)
+
+
+@quick
+@given(
+    count=st.integers(1, 9),
+    writes=st.integers(1, 20),
+    names=st.integers(1, 16),
+    seed=seeds,
+)
+def test_the_latest_write_counts(c, count, writes, names, seed):
+    keys, values, answers = c.latest_batch(count, generator(seed), writes, names)
+    assert keys.shape == values.shape == (count, writes + 1) and torch.all(keys < names)
+    for k, v, a in zip(keys.tolist(), values.tolist(), answers.tolist(), strict=True):
+        assert v[-1] == c.BLANK
+        assert dict(zip(k[:-1], v[:-1], strict=True))[k[-1]] == a < c.N_VALUES
 
 
 @quick
@@ -110,6 +127,20 @@ def test_the_histogram_bound_is_that_of_exhaustion(c, n, kinds):
     assert math.isclose(
         c.histogram_entropy(n, kinds), nats / len(strings), abs_tol=1e-12
     )
+
+
+@quick
+@given(writes=st.integers(1, 4), names=st.integers(1, 3), kinds=st.integers(1, 3))
+def test_who_knows_no_order_has_its_ceiling(c, writes, names, kinds):
+    groups, total = {}, 0
+    for ks in itertools.product(range(names), repeat=writes):
+        for vs in itertools.product(range(kinds), repeat=writes):
+            for asked in ks:
+                own = [v for k, v in zip(ks, vs, strict=True) if k == asked]
+                groups.setdefault(tuple(sorted(own)), Counter())[own[-1]] += 1
+                total += 1
+    hits = sum(max(g.values()) for g in groups.values())
+    assert c.order_blind(writes, names, kinds) == Fraction(hits, total)
 
 
 @quick
@@ -256,6 +287,35 @@ def test_a_gru_that_is_asked_first_finds_the_value(c, seed):
     four = partial(c.recall_batch, entries=4)
     assert mark(c, "GRU", partial(four, first=True), seed) >= 0.95
     assert mark(c, "GRU", four, seed) <= 0.70
+
+
+@pytest.mark.parametrize("name", ["attention", "GRU", "LSTM"])
+def test_the_latest_value_is_for_those_who_know_an_order(c, name):
+    right = mark(c, name, c.latest_batch, 0)
+    assert right <= 0.36 if name == "attention" else right >= 0.95
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_attention_soon_has_sixteen_entries_and_the_lstm_not_four(c, seed):
+    steps = {
+        (name, n): c.steps_until(
+            c.build(name, seed=seed), partial(c.recall_batch, entries=n), 100, seed
+        )
+        for name, n in [("attention", 16), ("LSTM", 4)]
+    }
+    assert steps["attention", 16] is not None and steps["LSTM", 4] is None
+
+
+def test_the_record_is_that_of_the_recorder(c):
+    sys.path.insert(0, str(ROOT / "data"))
+    try:
+        from record_trial import CAP, plan
+    finally:
+        sys.path.remove(str(ROOT / "data"))
+    record = json.loads((ROOT / "data" / "trial-steps.json").read_text())
+    assert record["cap"] == CAP
+    assert [tuple(run[:4]) for run in record["runs"]] == list(plan(c))
+    assert all(s is None or s % 25 == 0 and 25 <= s <= CAP for *_, s in record["runs"])
 
 
 @pytest.mark.parametrize("seed", range(3))
