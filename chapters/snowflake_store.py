@@ -1,8 +1,8 @@
 """For chapters/snowflake-storage.ipynb: a small object store that counts what is asked of it, and races over it;
 which types its pruner compares; and how its lists of files are written.
 
-By default it is a temporary folder, reached through `pyarrow.fs`, as every engine here would reach a bucket. The
-same cells run against any S3-compatible store when these variables are set before the kernel starts:
+By default it is a temporary folder. The engines read it through `pyarrow.fs`, as they would read a bucket. The same
+cells run against any S3-compatible store when these variables are set before the kernel starts:
 
     BOOK_S3_ENDPOINT   its address, such as http://127.0.0.1:5000
     BOOK_S3_BUCKET     a bucket that exists (ridge-and-peak if not set)
@@ -24,6 +24,7 @@ from collections import Counter
 from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
 
 import pyarrow.fs as pafs
@@ -162,22 +163,21 @@ class CountedFileSystem(ArrowFSWrapper):
 
 
 def _s3_client():
-    import boto3  # only for what pyarrow.fs has no word for: create if absent
+    import boto3
 
     return boto3.client("s3", endpoint_url=os.environ["BOOK_S3_ENDPOINT"])
 
 
-def _bucket():
+def _bucket_fs():
     endpoint = os.environ["BOOK_S3_ENDPOINT"]
     scheme, _, host = endpoint.rpartition("://")
-    fs = pafs.S3FileSystem(
+    return pafs.S3FileSystem(
         access_key=os.environ.get("AWS_ACCESS_KEY_ID"),
         secret_key=os.environ.get("AWS_SECRET_ACCESS_KEY"),
         region=os.environ.get("AWS_DEFAULT_REGION", "us-east-1"),
         endpoint_override=host,
         scheme=scheme or "https",
     )
-    return fs, os.environ.get("BOOK_S3_BUCKET", BUCKET)
 
 
 class Store:
@@ -189,21 +189,32 @@ class Store:
 
     def __init__(self, address=None):
         owned = address is None
+        self._client = None
         if os.environ.get("BOOK_S3_ENDPOINT"):
-            base, bucket = _bucket()
+            bucket = os.environ.get("BOOK_S3_BUCKET", BUCKET)
             self.address = address or f"{bucket}/{uuid.uuid4().hex}"
             self._bucket, self._prefix = self.address.split("/", 1)
             self._client = _s3_client()
             remove = (_empty, self._client, self._bucket, self._prefix)
         else:
-            base, self._client = pafs.LocalFileSystem(), None
             folder = tempfile.TemporaryDirectory(prefix="lake-") if owned else None
             self.address = address or folder.name
             remove = (folder.cleanup,) if folder else None
-        self.fs = pafs.SubTreeFileSystem(self.address, base)
-        self.counted = CountedFileSystem(self.fs)
-        self.engine_fs = pafs.PyFileSystem(pafs.FSSpecHandler(self.counted))
         self.close = weakref.finalize(self, *remove) if owned else lambda: None
+
+    @cached_property
+    def fs(self):
+        """What the engines read through, a pyarrow filesystem; our own requests to a bucket go by boto3."""
+        base = pafs.LocalFileSystem() if self._client is None else _bucket_fs()
+        return pafs.SubTreeFileSystem(self.address, base)
+
+    @cached_property
+    def counted(self):
+        return CountedFileSystem(self.fs)
+
+    @cached_property
+    def engine_fs(self):
+        return pafs.PyFileSystem(pafs.FSSpecHandler(self.counted))
 
     def duckdb(self):
         """Return a DuckDB connection that reads this store as lake://, and does nothing behind our back."""
@@ -220,8 +231,7 @@ class Store:
     def put(self, path, data):
         """Write the bytes `data` as the object `path`, whole, replacing what was there."""
         if self._client is not None:
-            with self.fs.open_output_stream(path) as out:
-                out.write(data)
+            self._client.put_object(Body=data, **self._object(path))
         else:
             draft, goal = self._draft(path, data)
             os.replace(draft, goal)
@@ -249,14 +259,14 @@ class Store:
         draft.write_bytes(data)
         return draft, goal
 
+    def _object(self, path):
+        return {"Bucket": self._bucket, "Key": f"{self._prefix}/{path}"}
+
     def _create_in_bucket(self, path, data):
         from botocore.exceptions import ClientError
 
-        key = f"{self._prefix}/{path}"
         try:
-            self._client.put_object(
-                Bucket=self._bucket, Key=key, Body=data, IfNoneMatch="*"
-            )
+            self._client.put_object(Body=data, IfNoneMatch="*", **self._object(path))
         except ClientError as error:
             # 412: it exists. 409: another writer is just creating it.
             if error.response["ResponseMetadata"]["HTTPStatusCode"] in (409, 412):
@@ -266,21 +276,21 @@ class Store:
 
     def get(self, path):
         """Return the bytes of an object, in one request; FileNotFoundError where there is none."""
-        if (
-            self._client is not None
-        ):  # pyarrow asks for the size first, and may then read half of a newer object
-            key = f"{self._prefix}/{path}"
+        if self._client is not None:
             try:
-                return self._client.get_object(Bucket=self._bucket, Key=key)[
-                    "Body"
-                ].read()
+                return self._client.get_object(**self._object(path))["Body"].read()
             except self._client.exceptions.NoSuchKey as error:
                 raise FileNotFoundError(path) from error
         with self.fs.open_input_stream(path) as source:
             return source.read()
 
     def sizes(self, prefix=""):
-        """Return {path: bytes} of all objects under a prefix."""
+        """Return {path: bytes} of all objects in a folder and those below it."""
+        if self._client is not None:
+            start = len(self._prefix) + 1
+            folder = f"{self._prefix}/{prefix}".rstrip("/") + "/"
+            items = _listed(self._client, self._bucket, folder)
+            return {item["Key"][start:]: item["Size"] for item in items}
         found = self.fs.get_file_info(
             pafs.FileSelector(prefix, allow_not_found=True, recursive=True)
         )
@@ -288,7 +298,10 @@ class Store:
 
     def delete(self, path):
         """Remove one object."""
-        self.fs.delete_file(path)
+        if self._client is not None:
+            self._client.delete_object(**self._object(path))
+        else:
+            self.fs.delete_file(path)
 
     @contextmanager
     def counting(self):
@@ -338,13 +351,17 @@ class Store:
 
 
 def _empty(client, bucket, prefix):
-    """Delete all under a prefix of a bucket; not by pyarrow, whose S3 is gone when Python ends."""
+    """Delete all under a prefix of a bucket."""
+    for item in _listed(client, bucket, f"{prefix}/"):
+        client.delete_object(Bucket=bucket, Key=item["Key"])
+
+
+def _listed(client, bucket, prefix):
+    """Return the objects of a bucket whose keys begin so, as S3 describes them."""
     pages = client.get_paginator("list_objects_v2").paginate(
-        Bucket=bucket, Prefix=f"{prefix}/"
+        Bucket=bucket, Prefix=prefix
     )
-    for page in pages:
-        for item in page.get("Contents", []):
-            client.delete_object(Bucket=bucket, Key=item["Key"])
+    return [item for page in pages for item in page.get("Contents", [])]
 
 
 _CHILD_HEAD = """

@@ -668,7 +668,9 @@ def check_store(store):
     assert store.get("a/data/1") == b"two"
     assert store.create("a/v/1", b"x") and not store.create("a/v/1", b"y")
     assert store.get("a/v/1") == b"x"
+    store.put("a/database/1", b"another folder")
     assert store.sizes("a/data") == {"a/data/1": 3} and store.sizes("nowhere") == {}
+    store.delete("a/database/1")
     with pytest.raises(FileNotFoundError):
         store.get("a/data/none")
     store.delete("a/data/1")

@@ -15,6 +15,9 @@ from urllib.parse import quote
 
 from fontTools import configLogger, subset
 from fontTools.ttLib import TTFont
+from pygments.formatters import HtmlFormatter
+from pygments.token import Name, Punctuation, Text
+from sphinx.highlighting import PygmentsBridge
 
 ROOT = Path(__file__).resolve().parents[2]
 # Each face: (package, file) that it comes from, and what the style sheet says of it.
@@ -35,6 +38,8 @@ ITALICS = [chr(c) for c in (*range(0x1D434, 0x1D468), *range(0x1D6E2, 0x1D71C), 
 USED = ("furo.css", "pygments.css", "fonts.css", "book.css", "furo.js", "page.js", "preview.js", "search.js")
 BINDER = {"github.com": "gh", "gitlab.com": "gl"}
 HAN = "[\u2e80-\u303f\u3400-\u9fff\uff00-\uffef]"
+# Kinds of words in code that both colour schemes draw as plain text: they need no mark.
+PLAIN = {Name, Name.Namespace, Punctuation, Text.Whitespace}
 # Sphinx says what is not so: of a heading without its level, of a list whose entries are none.
 ROLES = {
     'role="heading"': 'role="heading" aria-level="2"',
@@ -210,9 +215,17 @@ def suit_chromium(font):
             widths[name] = (widths[root][0], glyphs[name].xMin)
 
 
+class LightFormatter(HtmlFormatter):
+    """Code in colours, without marks around what has none: a sixth less of a page's bytes."""
+
+    def format_unencoded(self, tokens, outfile):
+        super().format_unencoded(((Text if kind in PLAIN else kind, words) for kind, words in tokens), outfile)
+
+
 def prepare(app):
     """Sphinx `builder-inited`, before furo looks: the colours of code in the dark (furo's option comes too late)."""
     app.config.pygments_dark_style = "a11y-high-contrast-dark"
+    PygmentsBridge.html_formatter = LightFormatter
     app.builder.templates.environment.filters["chinese"] = chinese
 
 
