@@ -47,7 +47,7 @@ def ray_cluster():
         program.stdin.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def spark_cluster():
     """The address of a master with two workers of one slot each."""
     folder = Path(tempfile.mkdtemp(prefix="standalone-"))

@@ -14,8 +14,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 from chapter_code import ROOT
+from matplotlib.pyplot import imread
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 sys.path.insert(0, str(ROOT / "_ext" / "ridge"))
@@ -175,13 +177,36 @@ def test_no_launch_buttons_without_a_repository_and_right_ones_with(book):
         not in (book.folder / "_build/html/chapters/home.html").read_text().lower()
     )
     here = {"BOOK_REPOSITORY": "https://github.com/someone/some-book"}
-    code, said = book.make(**here, BOOK_BRANCH="main")
+    there = {"BOOK_URL": "https://books.example/"}
+    code, said = book.make(**here, **there, BOOK_BRANCH="main")
     assert code == 0, said
     page = (book.folder / "_build/html/chapters/home.html").read_text()
     assert (
         "https://mybinder.org/v2/gh/someone/some-book/main?urlpath=lab/tree/chapters/home.ipynb"
         in page
     )
+
+
+def test_a_shared_link_shows_title_claim_and_figure(book):
+    """Of the book as the test before it made it, which knows where it is published."""
+    assert 'og:image" content="https://books.example/_cards/second.png"' in book.page(
+        "second"
+    )
+    assert 'og:image" content="https://books.example/_static/card.png"' in book.page(
+        "home"
+    )
+    cards = {
+        name: imread(book.folder / f"_build/html/_cards/{name}.png")
+        for name in ("second", "ledger")
+    }
+    assert all(card.shape[:2] == (630, 1200) for card in cards.values())
+    title, picture = np.s_[60:130, 56:580], np.s_[100:560, 600:1160]
+    assert all(np.ptp(card[title], axis=(0, 1)).max() for card in cards.values())
+    drawn = {
+        name: np.ptp(card[picture], axis=(0, 1)).max() > 0
+        for name, card in cards.items()
+    }
+    assert drawn == {"second": True, "ledger": False}
 
 
 def test_failing_and_warning_cells_are_named(tmp_path):
@@ -487,10 +512,8 @@ def test_two_makes_at_once_take_turns(tmp_path):
 @pytest.mark.parametrize(
     "where",
     [
-        {"HOME": ""},
-        {"HOME": "/proc/nowhere"},
-        {"LC_ALL": "zh_CN.GB18030", "TZ": "Asia/Kolkata"},
-        {"LC_ALL": "C"},
+        {"HOME": "", "LC_ALL": "C"},
+        {"HOME": "/proc/nowhere", "LC_ALL": "zh_CN.GB18030", "TZ": "Asia/Kolkata"},
     ],
     ids=lambda w: " ".join(f"{k}={v}" for k, v in w.items()),
 )

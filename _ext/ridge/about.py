@@ -58,8 +58,9 @@ def address():
     return f"https://{owner.lower()}.github.io/{name}/" if name else ""
 
 
-def _loudest(env, book):
-    found = find(env, book.get("loudest"))
+def loudest(env, docname):
+    """Return number and title of the claim that its notebook calls the loudest, '' where it names none."""
+    found = find(env, env.metadata.get(docname, {}).get("ridge_book", {}).get("loudest"))
     if not found:
         return ""
     title = "".join(part.astext() for part in found[1]["title"])
@@ -78,14 +79,15 @@ def around(app, pagename, templatename, context, doctree):
     links["history"] = _address("history", path=file.as_posix())
     if file.suffix == ".ipynb":
         links["zip"] = context["pathto"](f"handout/{file.stem}.zip", True)
+    home = pagename == app.config.root_doc
     context["about"] = build() | {
         "book": app.config.html_title,
         "name": file.stem,
         "title": app.env.titles[pagename].astext(),
         "url": address() and address() + app.builder.get_target_uri(pagename),
-        "card": address() + "_static/card.png",
+        "card": address() + ("_static/card.png" if home else f"_cards/{file.stem}.png"),
         "says": book.get("promise") or " ".join(first.astext().split()),
-        "loudest": _loudest(app.env, book),
+        "loudest": loudest(app.env, pagename),
         "wrong": report(f"{pagename}: ", "none, but on this page", pagename),
     }
 

@@ -225,11 +225,11 @@ class LightFormatter(HtmlFormatter):
 def prepare(app):
     """Sphinx `builder-inited`, before furo looks: the colours of code in the dark (furo's option comes too late)."""
     app.config.pygments_dark_style = "a11y-high-contrast-dark"
-    PygmentsBridge.html_formatter = LightFormatter
     app.builder.templates.environment.filters["chinese"] = chinese
 
 
 def setup(app):
+    PygmentsBridge.html_formatter = LightFormatter
     app.add_css_file("fonts.css")
     app.connect("builder-inited", prepare, priority=100)
     app.connect("html-page-context", furnish, priority=900)
