@@ -14,9 +14,9 @@ import sys
 import time
 from pathlib import Path
 
+from execution import run
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "_ext" / "ridge"))
-from execution import run  # noqa: E402
 
 SITE, DOCTREES, STATE = (
     ROOT / "_build/html",
@@ -25,6 +25,7 @@ SITE, DOCTREES, STATE = (
 )
 FRAME = (
     "_ext",
+    "make/execution.py",
     "_static",
     "_templates",
     "_config.yml",

@@ -14,7 +14,7 @@ from contextlib import suppress
 import nbformat
 from chapter_code import CHAPTERS, ROOT
 
-sys.path.insert(0, str(ROOT / "_ext" / "ridge"))
+sys.path.insert(0, str(ROOT / "make"))
 from execution import complaints  # noqa: E402
 
 

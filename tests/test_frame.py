@@ -20,7 +20,7 @@ from chapter_code import ROOT
 from matplotlib.pyplot import imread
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-sys.path.insert(0, str(ROOT / "_ext" / "ridge"))
+sys.path.insert(0, str(ROOT / "make"))
 from execution import STEERS  # noqa: E402
 
 JUPYTER_BOOK = str(Path(sys.executable).with_name("jupyter-book"))
@@ -93,7 +93,7 @@ class Book:
         return done.returncode, done.stdout + done.stderr
 
     def run(self, **more):
-        return self.call(sys.executable, "_ext/ridge/execution.py", **more)
+        return self.call(sys.executable, "make/execution.py", **more)
 
     def make(self, **more):
         return self.call("make", "book", **more)

@@ -1,5 +1,10 @@
 """The book's one Sphinx extension; each module below does one thing and has its own `setup`."""
 
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[2] / "make"))  # `execution` knows what was run
+
 from . import about, cards, claims, fold, formulas, front, handout, outputs, page, search, sources
 
 

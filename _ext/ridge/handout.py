@@ -3,7 +3,7 @@
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
-from .execution import ROOT, uses
+from execution import ROOT, uses
 
 READ_ME = """{name}, from the book 横看成岭 · Ridge and Peak
 

@@ -4,9 +4,8 @@ import os
 from pathlib import Path
 
 import nbformat
+from execution import CHAPTERS, STORE, code_cells, state, stored
 from sphinx.util import logging
-
-from .execution import CHAPTERS, STORE, code_cells, state, stored
 
 logger = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """Run each chapter once, under nbmake, and keep what it printed for the book.
 
-    python _ext/ridge/execution.py [CHAPTER.ipynb …]      (all of chapters/ when none is named)
+    python make/execution.py [CHAPTER.ipynb …]      (all of chapters/ when none is named)
 
 A chapter's outputs are kept in _build/executed/ under a key of everything that can change them: its code, the files of
 chapters/ and data/ that it names, those that any process opened while it ran (as the kernel of Linux saw it), what in the
@@ -24,7 +24,7 @@ import time
 from contextlib import redirect_stdout, suppress
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 CHAPTERS = ROOT / "chapters"
 STORE = ROOT / "_build" / "executed"
 CELL_SECONDS = 1800  # for a cell that hangs; the longest takes 20 s, and a busy machine 30 times that
