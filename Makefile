@@ -5,7 +5,7 @@ GUARD := $(PY) make/guard.py
 export OMP_NUM_THREADS = 1
 export OPENBLAS_NUM_THREADS = 1
 
-.PHONY: book test serve chapter audit elsewhere format lock clean help
+.PHONY: book test serve chapter audit audit-checks elsewhere format lock clean help
 
 book: .venv/installed          ## run the chapters that changed, build the site, say where it is
 	@$(GUARD) $(PY) make/book.py
@@ -26,6 +26,9 @@ audit: .venv/testing           ## what each page weighs and how long each chapte
 elsewhere: .venv/installed     ## the chapters under other processors' arithmetic and beside busy neighbours
 	@$(GUARD) $(PY) tests/elsewhere.py $(C)
 
+audit-checks: .venv/testing    ## which changes to a chapter's program no check notices; other seeds; other arithmetic
+	@for what in breaks seeds kinds; do $(GUARD) $(PY) tests/audit_checks.py $$what $(C) || exit 1; done
+
 format: .venv/testing          ## notebooks without outputs, in canonical form; code by ruff
 	@$(PY) tests/notebook_form.py
 	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .
@@ -43,4 +46,4 @@ clean:                         ## remove what was built; the installed packages 
 	rm -rf _build
 
 help:                          ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 20

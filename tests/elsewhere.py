@@ -9,6 +9,7 @@ falls is a line; the last line counts. Ends with status 1 if any fell.
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -68,22 +69,34 @@ os.write(out, b"\\nSTOOD\\n")
 """
 
 
-def fell(chapter, kind, seconds=3600):
-    """Run one chapter under one kind; return how it fell, or None. Only a chapter that hangs needs so many seconds."""
+def outcome(notebook, folder, environment, seconds):
+    """Run a notebook's code in `folder`; return how it fell, or None. `environment` replaces what kinds may set."""
     alone = {k: v for k, v in os.environ.items() if k not in KINDS["SSE2"]}
     with tempfile.TemporaryDirectory() as home:
-        done = subprocess.run(
-            [sys.executable, "-c", RUNNER, str(chapter)],
-            cwd=chapter.parent,
-            env=alone | KINDS[kind] | {"PYTHONPATH": ".", "IPYTHONDIR": home},
-            capture_output=True,
+        process = subprocess.Popen(
+            [sys.executable, "-c", RUNNER, str(notebook)],
+            cwd=folder,
+            env=alone | {"PYTHONPATH": "."} | environment | {"IPYTHONDIR": home},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=seconds,
+            start_new_session=True,
         )
-    said = [x for x in done.stdout.splitlines() if x.startswith(("FELL", "STOOD"))]
+        try:
+            out, err = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            return f"still ran after {seconds:.0f} s"
+    said = [x for x in out.splitlines() if x.startswith(("FELL", "STOOD"))]
     if said[-1:] == ["STOOD"]:
         return None
-    return said[-1] if said else f"ended with {done.returncode}: {done.stderr[-300:]}"
+    return said[-1] if said else f"ended with {process.returncode}: {err[-300:]}"
+
+
+def fell(chapter, kind, seconds=3600):
+    """Run one chapter under one kind; return how it fell, or None. Only a chapter that hangs needs so many seconds."""
+    return outcome(chapter, chapter.parent, KINDS[kind], seconds)
 
 
 @contextmanager

@@ -80,6 +80,7 @@ class Gatherer:
                 {
                     "href": self.to(d),
                     "title": titles[d].astext(),
+                    "audit": self.audit(d),
                     "claims": [self.told(d, c) for c in self.env.ridge_claims[d]],
                 }
                 for d in docnames
@@ -88,6 +89,10 @@ class Gatherer:
             if pages:
                 parts.append({"caption": caption, "pages": pages})
         return parts
+
+    def audit(self, docname):
+        """Return what data/audit.yml says of how well a page's checks bite; {} where it was not tried."""
+        return (rows("audit.yml") or {}).get(Path(docname).name, {})
 
     def chapters(self, post):
         """Return the notebooks that answer post number `post`, in the order of the book."""

@@ -1,0 +1,333 @@
+"""How well the checks bite: `make audit-checks`, or
+
+    python tests/audit_checks.py breaks [--places 40] [--draw 1] [chapters/NAME.ipynb …]
+    python tests/audit_checks.py seeds [--seeds 20] [chapters/NAME.ipynb …]
+    python tests/audit_checks.py kinds [chapters/NAME.ipynb …]
+
+`breaks` changes a chapter in one place at a time, drawn at random, and runs it: an operator, a comparison, a number, a
+condition or a call inside its functions and those of the modules that it alone imports, or a number that a check wants
+something to equal. What no cell notices has survived. `seeds` adds to every seed of a chapter the same number, and runs it. `kinds` runs
+it under the arithmetic of other processors, as elsewhere.py does.
+
+What was seen is kept in data/audit.yml, with the chapter's code as a digest: a chapter that was audited as it stands is not
+audited again. A survivor there may be given a `reason` by hand: that of a change that changes nothing. Chapters that start
+engines are left out unless they are named.
+"""
+
+import argparse
+import ast
+import hashlib
+import os
+import platform
+import re
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from random import Random
+
+import nbformat
+import yaml
+from chapter_code import CHAPTERS, ROOT
+from elsewhere import ONE, fell, outcome, playable
+
+FOUND = ROOT / "data/audit.yml"
+HEAD = "# What `make audit-checks` found: see tests/audit_checks.py. Only a survivor's `reason` is written by hand.\n"
+ENGINES = re.compile(
+    r"engines\.|start_ray|start_spark|import (ray|streamlit)\b|run_app"
+)
+NOT_TRIED = ("plot", "draw", "show", "fig", "label", "explorable")
+MUTE = {"print", "display", "plt", "ax", "fig"}
+OTHER = {
+    ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
+    ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In, ast.And: ast.Or, ast.Or: ast.And,
+    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Add, ast.Div: ast.Mult, ast.FloorDiv: ast.Div,
+    ast.Mod: ast.FloorDiv, ast.Pow: ast.Mult, ast.MatMult: ast.Mult,
+}  # fmt: skip
+SEEDERS = {
+    "default_rng",
+    "manual_seed",
+    "RandomState",
+    "seed",
+    "Random",
+    "SeedSequence",
+}
+
+
+def is_number(node):
+    return isinstance(node, ast.Constant) and type(node.value) in (int, float)
+
+
+def breakable(tree, check=False):
+    """Yield the nodes that `broken` can change: in functions, or, of a check, the numbers that it compares by ==."""
+    if check:
+        for test in ast.walk(tree):
+            if isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.Eq):
+                yield from filter(is_number, test.comparators)
+        return
+    for definition in tree.body:
+        named = getattr(definition, "name", "plot").lower().lstrip("_")
+        if not named.startswith(NOT_TRIED):
+            yield from _within(definition)
+
+
+def _within(node):
+    if isinstance(node, ast.Assert | ast.Raise):
+        return
+    if isinstance(node, ast.Compare | ast.BoolOp | ast.BinOp | ast.AugAssign):
+        operator = node.ops[0] if isinstance(node, ast.Compare) else node.op
+        text = (
+            isinstance(node, ast.BinOp)
+            and isinstance(node.left, ast.Constant | ast.JoinedStr)
+            and not is_number(node.left)
+        )
+        if type(operator) in OTHER and not text:
+            yield node
+    elif is_number(node) or isinstance(node, ast.If | ast.While | ast.IfExp):
+        yield node
+    elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not | ast.USub):
+        yield node
+    elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+        root = node.value.func
+        while isinstance(root, ast.Attribute):
+            root = root.value
+        if not (isinstance(root, ast.Name) and root.id in MUTE):
+            yield node
+    for child in ast.iter_child_nodes(node):
+        yield from _within(child)
+
+
+def broken(node):
+    """Change a node of `breakable` in place; return in words what became of it."""
+
+    def words():
+        part = node.test if isinstance(node, ast.If | ast.While | ast.IfExp) else node
+        return " ".join(ast.unparse(part).split())[:80]
+
+    before = words()
+    if isinstance(node, ast.Compare):
+        node.ops[0] = OTHER[type(node.ops[0])]()
+    elif isinstance(node, ast.BoolOp | ast.BinOp | ast.AugAssign):
+        node.op = OTHER[type(node.op)]()
+    elif is_number(node):
+        node.value = (
+            node.value + 1 if type(node.value) is int else node.value * 1.5 + 0.25
+        )
+    elif isinstance(node, ast.UnaryOp):
+        node.op = ast.UAdd() if isinstance(node.op, ast.USub) else ast.Not()
+        if isinstance(node.op, ast.Not):
+            node.operand = ast.UnaryOp(op=ast.Not(), operand=node.operand)
+    elif isinstance(node, ast.Expr):
+        node.value = ast.Constant(None)
+    else:
+        node.test = ast.UnaryOp(op=ast.Not(), operand=node.test)
+    return f"{before} → {words()}"
+
+
+class Chapter:
+    """A chapter as programs: {name: (source, is it a check)} of its cells and of the modules that no other chapter imports."""
+
+    def __init__(self, path):
+        self.path, self.notebook = path, nbformat.read(path, 4)
+        cells = [c for c in self.notebook.cells if c.cell_type == "code"]
+        self.programs = {
+            c["id"]: (c.source, "check" in c.metadata.get("tags", [])) for c in cells
+        }
+        text = "\n".join(c.source for c in cells)
+        others = "\n".join(
+            p.read_text("utf-8") for p in CHAPTERS.glob("*.ipynb") if p != path
+        )
+        for module in sorted(CHAPTERS.glob("*.py")):
+            imported = re.compile(rf"\b(import|from) {module.stem}\b")
+            if imported.search(text) and not imported.search(others):
+                self.programs[module.name] = (module.read_text("utf-8"), False)
+        self.starts_engines = bool(ENGINES.search(text))
+        self.digest = hashlib.sha256(
+            repr(sorted(self.programs.items())).encode()
+        ).hexdigest()[:16]
+
+    def run(self, changed, seconds=3600):
+        """Run the chapter with other sources for the programs in `changed`; return how it fell, or None."""
+        notebook = nbformat.from_dict(self.notebook)
+        with tempfile.TemporaryDirectory() as folder:
+            for cell in notebook.cells:
+                cell.source = changed.get(
+                    cell["id"], self.programs.get(cell["id"], (cell.source,))[0]
+                )
+            for name in changed:
+                if name.endswith(".py"):
+                    Path(folder, name).write_text(changed[name], encoding="utf-8")
+            nbformat.write(notebook, Path(folder, self.path.name))
+            first = ONE | {"PYTHONPATH": f"{folder}{os.pathsep}."}
+            return outcome(
+                Path(folder, self.path.name), self.path.parent, first, seconds
+            )
+
+
+def audit_breaks(chapter, given, pool):
+    sites = []
+    for name, (source, check) in chapter.programs.items():
+        try:
+            sites += [
+                (name, n) for n, _ in enumerate(breakable(ast.parse(source), check))
+            ]
+        except SyntaxError:  # a magic line
+            continue
+    began = time.monotonic()
+    if how := chapter.run({}):
+        raise SystemExit(f"{chapter.path.name} falls as it is: {how}")
+    patience = 60 + 6 * (time.monotonic() - began)
+    drawn = Random(given.draw).sample(sites, min(given.places, len(sites)))
+
+    def attempt(site):
+        source, check = chapter.programs[site[0]]
+        tree = ast.parse(source)
+        node = list(breakable(tree, check))[site[1]]
+        line, change = node.lineno, broken(node)
+        return {"place": f"{site[0]}:{line}", "change": change}, chapter.run(
+            {site[0]: ast.unparse(tree)}, patience
+        )
+
+    survivors = []
+    for place, how in pool.map(attempt, drawn):
+        if how is None:
+            survivors.append(place)
+            print(f"  survived: {place['place']}  {place['change']}", flush=True)
+    return {
+        "possible": len(sites),
+        "tried": len(drawn),
+        "draw": given.draw,
+        "survivors": survivors,
+    }
+
+
+class Reseed(ast.NodeTransformer):
+    """Adds `shift` to each seed that is a plain number."""
+
+    def __init__(self, shift):
+        self.shift, self.count = shift, 0
+
+    def _moved(self, node):
+        if not (isinstance(node, ast.Constant) and type(node.value) is int):
+            return node
+        self.count += 1
+        return ast.Constant(node.value + self.shift)
+
+    def visit_Call(self, node):
+        self.generic_visit(node)
+        if (
+            node.args
+            and getattr(node.func, "attr", getattr(node.func, "id", "")) in SEEDERS
+        ):
+            node.args[0] = self._moved(node.args[0])
+        for keyword in node.keywords:
+            if keyword.arg in ("seed", "random_state"):
+                keyword.value = self._moved(keyword.value)
+        return node
+
+    def visit_Assign(self, node):
+        self.generic_visit(node)
+        if "seed" in ast.unparse(node.targets[0]).lower():
+            node.value = self._moved(node.value)
+        return node
+
+
+def reseeded(chapter, shift):
+    """Return a chapter's programs with all seeds moved, and how many there are."""
+    reseed, changed = Reseed(shift), {}
+    for name, (source, _) in chapter.programs.items():
+        try:
+            changed[name] = ast.unparse(reseed.visit(ast.parse(source)))
+        except SyntaxError:  # a magic line
+            continue
+    return changed, reseed.count
+
+
+def audit_seeds(chapter, given, pool):
+    _, seeds = reseeded(chapter, 0)
+    shifts = [1009 * (n + 1) for n in range(given.seeds if seeds else 0)]
+    ends = list(
+        pool.map(lambda shift: chapter.run(reseeded(chapter, shift)[0]), shifts)
+    )
+    for shift, how in zip(shifts, ends, strict=True):
+        if how:
+            print(f"  seeds + {shift}: {how}", flush=True)
+    return {"seeds": seeds, "tried": len(ends), "stood": ends.count(None)}
+
+
+def audit_kinds(chapter, given, pool):
+    kinds = playable()
+    ends = dict(
+        zip(kinds, pool.map(lambda kind: fell(chapter.path, kind), kinds), strict=True)
+    )
+    for kind, how in ends.items():
+        if how:
+            print(f"  {kind}: {how}", flush=True)
+    return {"tried": kinds, "stood": [kind for kind, how in ends.items() if not how]}
+
+
+def load():
+    return yaml.safe_load(FOUND.read_text("utf-8")) if FOUND.exists() else {}
+
+
+def keep(chapter, what, row):
+    """Write what was seen of a chapter; reasons that were given before to the same survivors stay."""
+    book = load()
+    old = book.get(chapter.path.stem, {}).get(what, {})
+    reasons = {
+        s["change"]: s["reason"] for s in old.get("survivors", []) if "reason" in s
+    }
+    for survivor in row.get("survivors", []):
+        if survivor["change"] in reasons:
+            survivor["reason"] = reasons[survivor["change"]]
+    made = {
+        "code": chapter.digest,
+        "day": time.strftime("%Y-%m-%d"),
+        "python": platform.python_version(),
+    }
+    book.setdefault(chapter.path.stem, {})[what] = made | row
+    FOUND.write_text(
+        HEAD + yaml.safe_dump(book, width=120, allow_unicode=True), encoding="utf-8"
+    )
+
+
+AUDITS = {"breaks": audit_breaks, "seeds": audit_seeds, "kinds": audit_kinds}
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("what", choices=AUDITS)
+    parser.add_argument("chapters", nargs="*", type=Path)
+    parser.add_argument("--places", type=int, default=40)
+    parser.add_argument("--draw", type=int, default=1)
+    parser.add_argument("--seeds", type=int, default=20)
+    given = parser.parse_intermixed_args()
+    chapters = [
+        Chapter(p.resolve()) for p in given.chapters or sorted(CHAPTERS.glob("*.ipynb"))
+    ]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for chapter in chapters:
+            old = load().get(chapter.path.stem, {}).get(given.what, {})
+            if (
+                old.get("code") == chapter.digest
+                or not given.chapters
+                and chapter.starts_engines
+            ):
+                continue
+            row = AUDITS[given.what](chapter, given, pool)
+            keep(chapter, given.what, row)
+            print(
+                chapter.path.stem,
+                *(
+                    f"{k} {len(v) if isinstance(v, list) else v}"
+                    for k, v in row.items()
+                ),
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
