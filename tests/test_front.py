@@ -123,6 +123,7 @@ def test_every_page_says_what_it_is_and_where_it_comes_from():
         title = re.search(r"<title[^>]*>(.*?)</title>", html, re.S)[1]
         assert title.count("Ridge and Peak") == 1, title
         titles.setdefault(title, []).append(path)
+        assert "default-src 'none'; script-src 'self'" in html, path
         assert f"Version {version}" in html and "@misc{ridge-and-peak-" in html
     assert len(titles) == len(pages())
 
