@@ -46,12 +46,12 @@ def wrong_with(entry):
     printed = entry.type in PRINTED
     printed &= bool({"publisher", "institution", "school"} & set(fields))
     if not ({"doi", "eprint", "url"} & set(fields) or printed):
-        if "no address known" not in note:
+        if "no address known" not in note.lower():
             return "no address, and no word why"
     seen = SEEN.fullmatch(fields.get("seen", ""))
     if "seen" in fields and not seen:
         return "seen is a day and work, abstract or record"
-    if bool(seen) == bool(re.search(r"\bnot seen\b", note)):
+    if bool(seen) == bool(re.search(r"\bnot seen\b", note, re.I)):
         return "an entry was seen, or its note says that it was not"
     read = bool(seen and seen[1] == "work")
     if ("urldate" in fields) != (read and "url" in fields):
