@@ -91,7 +91,7 @@ def test_the_page_says_how_much_was_seen():
 
 
 MOVES = re.compile(
-    r"https?://[^\s)>\"]*(?:/(?:blob|tree|raw)/(?:main|master|dev|HEAD)\b|/en/latest/|/docs/stable/)"
+    r"https?://[^\s)>\"]*(?:/(?:blob|tree|raw)/(?:main|master|dev|HEAD)\b|/en/latest/|/docs/stable/|docs\.python\.org/3/)"
 )
 DISCUSSED = re.compile(r"https?://github\.com/[^\s)>\"]+/(?:issues|pull)/\d+")
 
