@@ -63,6 +63,19 @@ def test_every_entry_has_an_address_and_says_what_was_seen_of_it():
     assert not {key: why for key, why in wrong.items() if why}
 
 
+def test_no_two_entries_have_one_label():
+    """The list and the text call an entry by its authors and year; two of a year are told apart by a letter."""
+    labels = {}
+    for key, entry in ENTRIES.items():
+        names = [
+            " ".join(who.prelast_names + who.last_names)
+            for who in entry.persons["author"]
+        ]
+        who = " and ".join(names) if len(names) < 3 else f"{names[0]} et al."
+        labels.setdefault((who, entry.fields["year"]), []).append(key)
+    assert not [keys for keys in labels.values() if len(keys) > 1]
+
+
 def test_no_markup_shows_in_the_list():
     for key, entry in ENTRIES.items():
         shown = [str(who) for people in entry.persons.values() for who in people]
