@@ -10,7 +10,7 @@ _MARK = {"supported": "●", "mixed": "◐", "contradicted": "○"}
 
 
 def evidence(chapter):
-    """Return the rows of one chapter, as 'living-year', as a list of claims with verdict, figure, source and design."""
+    """Return the rows of one chapter, as 'living-year', as a list of claims with verdict, figure, source, what of it was read, and design."""
     text = Path("../data/evidence.yml").read_text(encoding="utf-8")
     blocks = ""
     for row in yaml.safe_load(text):
@@ -18,6 +18,6 @@ def evidence(chapter):
             row = {field: escape(str(value)) for field, value in row.items()}
             blocks += (
                 f"<dt>{row['claim']}</dt><dd><strong>{_MARK[row['status']]} {row['status']}</strong>. "
-                f"{row['figure']} <em>{row['source']}: {row['design']}; n: {row['n']}.</em></dd>"
+                f"{row['figure']} <em>{row['source']} ({row['seen']}): {row['design']}; n: {row['n']}.</em></dd>"
             )
     return HTML(f"<dl>{blocks}</dl>")

@@ -93,7 +93,7 @@ def test_roles_name_concepts():
 
 def test_evidence_is_complete_and_not_all_of_it_supports():
     rows = yaml.safe_load((ROOT / "data/evidence.yml").read_text(encoding="utf-8"))
-    asked = {"chapter", "claim", "source", "design", "n", "figure", "status"}
+    asked = {"chapter", "claim", "source", "design", "seen", "n", "figure", "status"}
     by_chapter = {}
     for row in rows:
         assert asked <= set(row), row
@@ -416,7 +416,7 @@ def test_three_paths_can_be_read_without_javascript(site, browser):
 
 def test_evidence_speaks_for_and_against():
     rows = yaml.safe_load((ROOT / "data/evidence.yml").read_text(encoding="utf-8"))
-    fields = {"chapter", "claim", "source", "design", "n", "figure", "status"}
+    fields = {"chapter", "claim", "source", "design", "seen", "n", "figure", "status"}
     for row in rows:
         assert set(row) == fields and all(str(v).strip() for v in row.values()), row
         assert row["status"] in {"supported", "mixed", "contradicted"}, row
