@@ -1,0 +1,39 @@
+"""chapters/linalg-missing-directions.ipynb: its claims beyond the sizes that it shows."""
+
+import numpy as np
+import sympy as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+EPS = np.finfo(float).eps
+
+
+@settings(max_examples=20, deadline=None)
+@given(n=st.integers(2, 9), power=st.integers(1, 12))
+def test_a_breath_in_the_corner_is_an_nth_root(n, power):
+    delta = sp.Rational(1, 10**power)
+    block = sp.Matrix(n, n, lambda i, j: int(j == i + 1))
+    block[n - 1, 0] = delta
+    assert block**n == delta * sp.eye(n)
+
+
+@settings(max_examples=40, deadline=None)
+@given(n=st.integers(1, 12), seed=st.integers(0, 2**32 - 1), size=st.floats(1e-12, 1))
+def test_a_symmetric_matrix_moves_no_further_than_it_is_pushed(n, seed, size):
+    X, E = np.random.default_rng(seed).standard_normal((2, n, n))
+    X, E = X + X.T, E + E.T
+    E *= size / np.linalg.norm(E, 2)
+    moved = np.linalg.eigvalsh(X + E) - np.linalg.eigvalsh(X)
+    room = 20 * n * EPS * (np.linalg.norm(X, 2) + size)
+    assert np.abs(moved).max() <= size + room
+
+
+@settings(max_examples=20, deadline=None)
+@given(p=st.integers(-5, 5), q=st.integers(1, 5), k=st.integers(0, 9))
+def test_two_equal_eigenvalues_bring_a_factor_k(p, q, k):
+    """A door with λ = p/q twice: x'' = 2λ x' − λ² x. Its powers are λ^k I + k λ^(k−1) (A − λI)."""
+    value = sp.Rational(p, q)
+    A = sp.Matrix([[0, 1], [-(value**2), 2 * value]])
+    N = A - value * sp.eye(2)
+    slope = k * value ** (k - 1) if k else 0
+    assert N**2 == sp.zeros(2) and A**k == value**k * sp.eye(2) + slope * N
