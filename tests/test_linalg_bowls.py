@@ -172,3 +172,34 @@ def test_empty_one_by_one_and_hilbert(c):
     assert np.all(c.squares(H)[1] > 0)
     with pytest.raises(LinAlgError):
         c.jacobi([[1, 2], [2, 1]], sweeps=1)
+
+
+@pytest.mark.parametrize("percent", [5, 50, 90, 99, 100, 104, 110])
+def test_the_explorable_walks_as_numpy_does(c, run_script, percent):
+    done = run_script(c.DESCENT_SCRIPT, {"step": percent})
+    points = c.walk(percent)
+    path = done["set"][".walk d"]
+    numbers = [float(z) for z in path.replace("M", "").replace("L", " ").split()]
+    drawn = np.array(numbers).reshape(-1, 2)
+    assert (
+        path == c.draw_walk(points)
+        or np.abs(drawn - (points * [50, -50] + [200, 150])[: len(drawn)]).max() < 0.11
+    )
+    inside = (np.abs(points) <= [3.9, 2.9]).all(axis=1)
+    assert len(drawn) == (len(points) if inside.all() else inside.argmin())
+    told = {k: float(done["said"][k].replace("−", "-")) for k in ("steep", "flat")}
+    assert abs(told["steep"] - (1 - percent / 50)) < 0.0051
+    assert abs(told["flat"] - (1 - percent / 50 * c.FLAT / c.STEEP)) < 0.0051
+    left = np.linalg.norm(points[-1])
+    assert abs(float(done["said"]["left"]) - left) < 0.0051 + 1e-9 * left
+
+
+@quick
+@given(A=hermitian())
+def test_the_highest_point_is_an_eigenvector(c, A):
+    if len(A) and not np.iscomplexobj(A):
+        A = A / (norm(A) or 1)
+        q = c.highest(A)
+        lam = np.linalg.eigvalsh(A)
+        assert abs(np.linalg.norm(q) - 1) < 10 * EPS
+        assert abs(q @ A @ q - lam[-1]) < 1e-12

@@ -171,3 +171,34 @@ def test_messages_need_no_edges_to_be_zero(c):
     torch.testing.assert_close(
         c.messages(torch.eye(2), [(0, 1)]), torch.tensor([[1.0, -1], [-1, 1]])
     )
+
+
+@pytest.mark.parametrize("source", [1, 1.5, 2, 2.35, 3])
+def test_the_explorable_shows_the_solvers_currents(c, run_script, source):
+    """The page's own heights, currents and arrows, against the chapter's solver."""
+    done = run_script(c.SCRIPT, {"s": source}, c.SCENE)
+    feed = np.maximum(0, 1 - abs(source - np.arange(1, 4)))
+    x, y = c.network(4, c.EDGES, [*feed, -1], ground=3)
+    for k in range(4):
+        name, level = done["said"][f"t{k}"].split(": ")
+        assert int(name) == k + 1 and abs(float(level) - x[k]) < 0.00051
+        assert abs(float(done["set"][f".n{k} cy"]) - (c.BASE[k][1] - 110 * x[k])) < 1e-6
+    for k, (i, j) in enumerate(c.EDGES):
+        assert abs(float(done["said"][f"y{k}"]) - abs(y[k])) < 0.00051
+        seen = done["set"][f".a{k} visibility"] == "visible"
+        assert seen == (abs(y[k]) >= 0.005)
+        if seen:  # the tip leads the way in which the current runs
+            at = done["set"][f".a{k} d"].replace("M", "").replace("Z", "")
+            tip, left, right = (np.array(p.split(" "), float) for p in at.split("L"))
+            spot = np.array(c.BASE, float) - np.outer(110 * x, [0, 1])
+            along = np.sign(y[k]) * (spot[j] - spot[i])
+            assert (tip - (left + right) / 2) @ along > 0
+    level = [f".i{k} opacity" for k in range(3)]
+    np.testing.assert_allclose([float(done["set"][n]) for n in level], feed, atol=1e-9)
+
+
+def test_the_key_frame_is_what_the_script_draws_first(c, run_script):
+    done, drawn = run_script(c.SCRIPT, {"s": 1}, c.SCENE), c.draw_network()
+    for k in range(5):
+        assert f'd="{done["set"][f".a{k} d"]}"' in drawn
+        assert f">{done['said'][f'y{k}']}</text>" in drawn

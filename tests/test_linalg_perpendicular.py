@@ -146,3 +146,40 @@ def test_bad_right_sides_are_refused(c):
 def test_every_number_type(c, kind):
     A = np.array([[1, 0], [1, 1]], kind)
     np.testing.assert_allclose(c.least_squares(A, [1, 2]), [1, 1], atol=1e-14)
+
+
+@pytest.mark.parametrize("turn", [0, 20, 56, 90, 134, 180])
+def test_the_explorable_drops_b_on_the_plane(c, run_script, turn):
+    """The page's own foot, error and mark, against numpy's projection, drawn by the chapter's `draw_xy`."""
+    done = run_script(c.SCRIPT, {"t": turn})
+    angle = np.radians(turn)
+    plane = np.array([[1, 0, 0], [0, np.cos(angle), np.sin(angle)]]).T
+    foot = plane @ plane.T @ c.TARGET
+    x, y = c.draw_xy(foot)
+    for place, name in ((".p x2", x), (".p y2", y), (".e x1", x), (".e y1", y)):
+        assert abs(float(done["set"][place]) - name) < 1e-6
+    assert done["said"] == {"dot": "0.000", "sum": f"{c.TARGET @ c.TARGET:.3f}"}
+    error = c.TARGET - foot
+    far = np.linalg.norm(error) > 0.3
+    assert done["set"][".mark visibility"] == ("visible" if far else "hidden")
+    if far:
+        up, back = (
+            0.2 * error / np.linalg.norm(error),
+            -0.2 * foot / np.linalg.norm(foot),
+        )
+        corners = [foot + up, foot + up + back, foot + back]
+        drawn = done["set"][".mark d"].replace("M", "").replace("L", " ").split()
+        expected = np.ravel([c.draw_xy(v) for v in corners])
+        np.testing.assert_allclose(np.array(drawn, float), expected, atol=0.06)
+
+
+def test_three_subtractions_are_one_on_paper(c):
+    rng = np.random.default_rng(3)
+    Q = np.linalg.qr(rng.normal(size=(7, 3)) + 1j * rng.normal(size=(7, 3)))[0]
+    v = rng.normal(size=7) + 0j
+    for f in (c.classical, c.modified, c.repeated):
+        kept = v.copy()
+        rest, h = f(Q, v)
+        np.testing.assert_array_equal(v, kept)
+        np.testing.assert_allclose(Q @ h + rest, v, atol=1e-14)
+        assert abs(Q.conj().T @ rest).max() < 1e-14
