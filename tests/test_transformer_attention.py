@@ -253,3 +253,17 @@ def test_explorable_key_frame(c):
     svg = c.draw_bars(z, 64, 1, True)
     assert "0.667" in svg and "1.89" in svg, "weights 1/3 and 2/3 read e^H entries"
     assert "1.000" in c.draw_bars(z, 4096, 1, False)
+
+
+@pytest.mark.parametrize("word", range(1, 6))
+@pytest.mark.parametrize("mask", ["masked", "open"])
+def test_the_asking_word_gives_the_weights_that_it_was_given(c, run_script, word, mask):
+    table = [[(3 * i + j) / 25 for j in range(5)] for i in range(5)]
+    tables = {mask: table, "other": [[0] * 5] * 5}
+    done = run_script(c.ASK, {"i": word, "m": mask}, {"w": c.WORDS, "t": tables})
+    picture = c.draw_asking(c.WORDS, table, word - 1)
+    for i, w in enumerate(table[word - 1]):
+        height = float(done["set"][f'[data-b="{i}"] height'])
+        assert abs(height - 140 * w) < 1e-9
+        assert f'height="{140 * w:.1f}"' in picture
+    assert done["said"]["asks"] == c.WORDS[word - 1]

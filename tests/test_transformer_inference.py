@@ -1,7 +1,5 @@
 """chapters/transformer-inference.ipynb: cache, shared keys and blocked attention on shapes that nobody chose."""
 
-import math
-
 import numpy as np
 import pytest
 import torch
@@ -139,40 +137,6 @@ def test_states_merge_to_softmax_whatever_the_pieces(c, seed, sizes, scale):
             np.testing.assert_allclose(got, p @ V, rtol=0, atol=room)
     tree, _ = c.fold([c.partial(scores, V), c.EMPTY])
     np.testing.assert_allclose(c.finish(tree), c.finish(state), rtol=0, atol=room)
-
-
-@given(st.text("abc", min_size=1, max_size=60), st.text("abcd", max_size=4))
-@settings(max_examples=60, deadline=None)
-def test_counting_gives_distributions(c, text, past):
-    grams = c.count_grams(text, 3)
-    q = [c.witten_bell(grams, past, letter, 4) for letter in "abcd"]
-    assert math.isclose(sum(q), 1, rel_tol=1e-12) and min(q) > 0
-    assert grams[""].total() == len(text)
-
-
-@given(st.lists(st.text("ab", max_size=12), max_size=8))
-@settings(max_examples=60, deadline=None)
-def test_fresh_paragraphs_share_no_piece(c, paragraphs):
-    kept = c.fresh(paragraphs, k=4)
-    pieces = [{p[i : i + 4] for i in range(max(1, len(p) - 3))} for p in kept]
-    for i, some in enumerate(pieces):
-        assert not any(some & others for others in pieces[:i])
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_a_short_training_leaves_the_uniform_guess_behind(c, seed):
-    torch.manual_seed(seed)
-    text = torch.tensor(
-        list(b"the cat sat on the mat and the dog sat on the cat; " * 9)
-    )
-    kinds, ids = torch.unique(text, return_inverse=True)
-    s = c.Shape(len(kinds), d=16, n_heads=2, n_kv=1, n_layers=1)
-    model, losses, kept = c.train(s, ids, steps=60, seed=seed, keep=(0,))
-    assert abs(losses[0] - math.log(len(kinds))) < 0.1
-    assert losses[-5:].mean() < 0.6 * losses[0]
-    assert set(kept) == {0, 60} and np.all(kept[0]["blocks.0.W_O"] == 0)
-    by_place = c.loss_by_place(model, ids, stride=50)
-    assert by_place.shape == (c.WINDOW,) and by_place[-20:].mean() < by_place[0]
 
 
 def test_bad_input_is_refused_in_words(c):

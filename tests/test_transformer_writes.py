@@ -1,0 +1,92 @@
+"""chapters/transformer-writes.ipynb: counting, training, the opened blocks and the explorable on input that nobody chose."""
+
+import math
+
+import pytest
+import torch
+from chapter_code import chapter
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+torch.set_num_threads(1)
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+@pytest.fixture(scope="module")
+def c():
+    return chapter("transformer-writes")
+
+
+@given(st.text("abc", min_size=1, max_size=60), st.text("abcd", max_size=4))
+@settings(max_examples=60, deadline=None)
+def test_counting_gives_distributions(c, text, past):
+    grams = c.count_grams(text, 3)
+    q = [c.witten_bell(grams, past, letter, 4) for letter in "abcd"]
+    assert math.isclose(sum(q), 1, rel_tol=1e-12) and min(q) > 0
+    assert grams[""].total() == len(text)
+
+
+@given(st.lists(st.text("ab", max_size=12), max_size=8))
+@settings(max_examples=60, deadline=None)
+def test_fresh_paragraphs_share_no_piece(c, paragraphs):
+    kept = c.fresh(paragraphs, k=4)
+    pieces = [{p[i : i + 4] for i in range(max(1, len(p) - 3))} for p in kept]
+    for i, some in enumerate(pieces):
+        assert not any(some & others for others in pieces[:i])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_short_training_leaves_the_uniform_guess_behind(c, seed):
+    torch.manual_seed(seed)
+    text = torch.tensor(
+        list(b"the cat sat on the mat and the dog sat on the cat; " * 9)
+    )
+    kinds, ids = torch.unique(text, return_inverse=True)
+    s = c.Shape(len(kinds), d=16, n_heads=2, n_kv=1, n_layers=1)
+    model, losses, kept = c.train(s, ids, steps=60, seed=seed, keep=(0,))
+    assert abs(losses[0] - math.log(len(kinds))) < 0.1
+    assert losses[-5:].mean() < 0.6 * losses[0]
+    assert set(kept) == {0, 60} and not kept[0].blocks[0].W_O.weight.any()
+    by_place = c.loss_by_place(model, ids, stride=50)
+    assert by_place.shape == (c.WINDOW,) and by_place[-20:].mean() < by_place[0]
+
+
+@given(
+    st.sampled_from([(1, 1), (2, 1), (4, 2), (3, 3)]),
+    st.integers(1, 9),
+    st.integers(1, 10),
+    st.integers(0, 1000),
+)
+@settings(max_examples=30, deadline=None)
+def test_the_opened_blocks_are_the_model_and_see_a_band(c, heads, T, reach, seed):
+    torch.manual_seed(seed)
+    s = c.Shape(7, d=4 * heads[0], n_heads=heads[0], n_kv=heads[1], n_layers=2)
+    model = c.Decoder(s).double()
+    for p in model.parameters():
+        torch.nn.init.normal_(p, std=0.3)
+    tokens = torch.randint(7, (2, T))
+    logits, seen = c.look(model, tokens)
+    torch.testing.assert_close(logits, model(tokens), rtol=0, atol=1e-10)
+    place = torch.arange(T)
+    band = (place[:, None] >= place) & (place[:, None] - place < reach)
+    for P in c.look(model, tokens, reach)[1]:
+        assert torch.all((P > 0) == band)
+        torch.testing.assert_close(P.sum(-1), torch.ones(2, heads[0], T).double())
+
+
+@pytest.mark.parametrize("r", [1, 8, 32])
+def test_the_explorable_shows_what_was_cut(c, run_script, r):
+    shares, losses = (
+        [1 / (k + 2) ** 2 for k in range(32)],
+        [3 / (k + 1) for k in range(33)],
+    )
+    done = run_script(c.SIGHT, {"r": r}, {"w": shares, "l": losses})
+    picture = c.draw_sight(shares, losses, r)
+    for k in range(32):
+        ink = done["set"][f'[data-k="{k}"] fill']
+        assert ("azurite" in ink) == (k < r)
+    assert done["said"] == {
+        "gone": f"{100 * sum(shares[r:]):.0f}",
+        "loss": f"{losses[r]:.2f}",
+    }
+    assert f'data-say="loss">{losses[r]:.2f}<' in picture
