@@ -6,6 +6,7 @@ here and nowhere else, guarded by the pin in requirements.txt. Ray is imported l
 
 import contextlib
 import io
+import math
 import os
 import re
 import sys
@@ -73,10 +74,14 @@ def ran(ds):
     return [(name, int(tasks), float(cpu) * unit[u]) for name, tasks, cpu, u in found]
 
 
+# A turn of the executor's loop starts whatever may start; so many turns in which it starts nothing are no accident.
+QUIET_TURNS = 10
+
+
 class _Books:
     """An execution callback: asks the executor at each turn of its loop what it holds and may hold, in bytes."""
 
-    samples = []
+    samples, running, door, quiet = [], [], None, 0
 
     def on_execution_step(self, executor):
         books = executor._resource_manager
@@ -84,6 +89,14 @@ class _Books:
         held = books.get_global_usage().object_store_memory
         limit = books.get_global_limits().object_store_memory
         _Books.samples.append((now, held, limit))
+        running = tuple(op.num_active_tasks() for op in executor._topology)
+        _Books.running.append((now, running))
+        if _Books.door is not None:
+            *makers, taker = running
+            still = taker and not any(makers)
+            _Books.quiet = _Books.quiet + 1 if still else 0
+            if _Books.quiet == QUIET_TURNS:
+                _Books.door.touch()
 
     def before_execution_starts(self, executor):
         """Nothing to do."""
@@ -99,10 +112,14 @@ class StoreMeter:
 
     books: [(seconds, bytes, limit)] by the executor's own account, at each turn of its loop.
     store: [(seconds, bytes in memory, bytes spilled)] by the node, every `pause` seconds.
+    running: [(seconds, tasks of each operator)] by the executor, the source first.
+    door: a path for which the last operator waits, or None. The meter makes the file when the last operator has work and
+    none of the others has had a task for QUIET_TURNS turns: they are done, or are held back.
     """
 
-    def __init__(self, pause=0.05):
-        self.pause, self.books, self.store = pause, [], []
+    def __init__(self, pause=0.05, door=None):
+        self.pause, self.door = pause, door
+        self.books, self.store, self.running = [], [], []
 
     def _watch(self):
         import ray
@@ -117,7 +134,8 @@ class StoreMeter:
     def __enter__(self):
         from ray.data import DataContext
 
-        _Books.samples = []
+        _Books.samples, _Books.running, _Books.quiet = [], [], 0
+        _Books.door = None if self.door is None else Path(self.door)
         self._context = DataContext.get_current()
         self._before = self._context.custom_execution_callback_classes
         self._context.custom_execution_callback_classes = [*self._before, _Books]
@@ -132,11 +150,16 @@ class StoreMeter:
         self._thread.join()
         self._context.custom_execution_callback_classes = self._before
         self.books = [(t - self._began, *rest) for t, *rest in _Books.samples]
+        self.running = [(t - self._began, tasks) for t, tasks in _Books.running]
         self.store = [(t - self._began, *rest) for t, *rest in self.store]
 
     def peak(self):
         """Return the most bytes by the executor's account."""
         return max((held for _, held, _ in self.books), default=0)
+
+    def at_once(self, operator):
+        """Return the most tasks that the executor had given to an operator at a time; 1 is the first after the source."""
+        return max((tasks[operator] for _, tasks in self.running), default=0)
 
     def limit(self):
         """Return the most bytes that the executor would allow itself."""
@@ -156,3 +179,41 @@ def spilled_bytes():
         with contextlib.suppress(FileNotFoundError):
             total += path.stat().st_size if path.is_file() else 0
     return total
+
+
+def wait_at(door, patience=900):
+    """Return when the file `door` exists; at once if there is no door. TimeoutError after `patience` seconds."""
+    deadline = time.monotonic() + patience
+    while door and not Path(door).exists():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"the door stayed shut for {patience} s")
+        time.sleep(0.02)
+
+
+def _starts(column):
+    """Return [(address, bytes)] of the buffers of an Arrow column."""
+    chunks = [getattr(chunk, "storage", chunk) for chunk in column.chunks]
+    return [(b.address, b.size) for chunk in chunks for b in chunk.buffers() if b]
+
+
+def inside(values, column):
+    """Do the values, an array or an Arrow column, lie in the buffers of the Arrow column?"""
+    if hasattr(values, "chunks"):
+        starts = [at for at, _ in _starts(values)]
+    else:
+        starts = [values.__array_interface__["data"][0]]
+    room = _starts(column)
+    return all(any(at <= start < at + n for at, n in room) for start in starts)
+
+
+def dressed(block, form):
+    """Return (column x of an Arrow table as a batch of the given format, CPU ns per row: the least of five)."""
+    from ray.data.block import BlockAccessor
+
+    best = math.inf
+    for _ in range(5):
+        began = time.process_time_ns()
+        batch = BlockAccessor.for_block(block).to_batch_format(form)
+        best = min(best, time.process_time_ns() - began)
+    column = batch["x"]
+    return column.to_numpy() if form == "pandas" else column, best / len(block)

@@ -116,3 +116,17 @@ def test_no_other_segment_is_better(cost, mean, delay, times):
     assert 0 < best < mean
     other = C.factor(times * best, cost * mean, mean, delay)
     assert C.factor(best, cost * mean, mean, delay) <= other * (1 + 1e-9)
+
+
+@pytest.mark.parametrize(
+    "save, mean, rho", [(10, 4, 3), (60, 1, 1.5), (1, 24, 5), (30, 2, 2)]
+)
+def test_the_explorable_says_what_python_says(run_script, save, mean, rho):
+    done = run_script(C.SCRIPT, {"C": save, "M": mean, "rho": rho})
+    every, share = C.spot(save, mean, rho)
+    assert int(done["said"]["every"]) == pytest.approx(every, abs=0.51)
+    assert int(done["said"]["share"]) == pytest.approx(100 * share, abs=0.51)
+    assert done["said"]["pays"] == ("pays" if share < 1 else "does not pay")
+    drawn, wanted = done["set"]["[data-p=curve] d"], C.curve(save, mean, rho)
+    ys = [[float(dot.split()[1]) for dot in d[1:].split("L")] for d in (drawn, wanted)]
+    assert np.allclose(*ys, atol=0.11)
