@@ -44,7 +44,7 @@ def patience(timeout):
     return timeout
 
 
-class Sorter:
+class Reassembly:
     """The pieces of one stream, put in order; offsets in bytes. Not thread-safe."""
 
     def __init__(self, capacity=1 << 20, policy="first", pieces=None):
@@ -76,7 +76,7 @@ class Sorter:
             self._islands -= 1
 
 
-class Settler(Sorter):
+class OverlapPolicy(Reassembly):
     """What of a segment is used."""
 
     def _cut(self, offset, data):
@@ -103,7 +103,7 @@ class Settler(Sorter):
                 piece[low - s : low - s + len(new)] = new
 
 
-class Gluer(Settler):
+class Coalescing(OverlapPolicy):
     """What keeps the pieces few."""
 
     def _join(self):
@@ -148,7 +148,7 @@ class Gluer(Settler):
         starts[i:j], held[low] = [low], canvas
 
 
-class Holder(Gluer):
+class OutOfOrderQueue(Coalescing):
     """What is done with a segment that is not next in line."""
 
     def _hold(self, offset, end, data):
@@ -179,7 +179,7 @@ class Holder(Gluer):
                 self._glue()
 
 
-class Intake(Holder):
+class SegmentInput(OutOfOrderQueue):
     """Where a segment goes."""
 
     def _sort_in(self, offset, end, data):
@@ -202,7 +202,7 @@ class Intake(Holder):
                 self._join()
 
 
-class Locked(Intake):
+class Monitor(SegmentInput):
     """The same state behind one lock."""
 
     def __init__(self, *args, sync=threading, **options):
@@ -228,7 +228,7 @@ class Locked(Intake):
         return out
 
 
-class Ender(Locked):
+class FinalSize(Monitor):
     """And its end."""
 
     def finish(self, final=None):
@@ -255,7 +255,7 @@ class Ender(Locked):
             return self._next == end and not self._truncated
 
 
-class Receiver(Ender):
+class Receiver(FinalSize):
     """The network's side."""
 
     def receive(self, offset, data):
@@ -280,7 +280,7 @@ class Receiver(Ender):
             self._lock.release()
 
 
-class Waiter(Receiver):
+class BlockingReader(Receiver):
     """How a reader sleeps, and how it takes less than there is."""
 
     def _news(self):
@@ -312,7 +312,7 @@ class Waiter(Receiver):
         return b"".join(out)
 
 
-class TCP(Waiter):
+class TCP(BlockingReader):
     """The post's class: bytes arrive in any order and are read in order."""
 
     def read(self, count, timeout=None):

@@ -1,6 +1,7 @@
 """chapters/memory-what-an-allocator-does.ipynb: heaps under any traffic, against the slow table and the contract; what is refused."""
 
 import copy
+import sys
 
 import numpy as np
 import pytest
@@ -14,6 +15,9 @@ from hypothesis.stateful import (
     precondition,
     rule,
 )
+
+sys.path.insert(0, str(CHAPTERS))
+import memory_heap  # noqa: E402
 
 C = chapter("memory-what-an-allocator-does")
 POLICIES = ["best fit", "first fit", "next fit", "newest first"]
@@ -186,7 +190,7 @@ def test_the_exhaustive_search_and_the_heap_agree():
         worst = C.worst_case(policy, 6, 3)
         for _ in range(30):
             heap, held = C.Heap(policy), {}
-            for _ in range(60):
+            for _ in range(30):
                 n = int(rng.integers(1, 4))
                 layout = tuple(sorted(held.items()))
                 if sum(held.values()) + n <= 6:
@@ -271,7 +275,7 @@ def test_a_block_of_any_size_is_served(policy):
 @settings(max_examples=100, deadline=None)
 @given(st.dictionaries(st.integers(0, 5000), st.integers(1, 99)), st.data())
 def test_the_tournament_finds_the_first_that_is_large_enough(sizes, data):
-    rising, falling = C.Tournament(), C.Tournament(-1)
+    rising, falling = memory_heap.Tournament(), memory_heap.Tournament(-1)
     for key, size in [*sizes.items(), *((k, 0) for k in list(sizes)[::3])]:
         rising.set(key, size)
         falling.set(-key - 1, size)
@@ -294,3 +298,93 @@ def test_a_refused_call_changes_nothing_in_the_buddy_system(wrong):
         with pytest.raises(ValueError, match="whole number"):
             heap.malloc(n)
     assert vars(heap) == before
+
+
+@pytest.fixture(params=[(1280, 900), (360, 740)], ids=["desk", "phone"])
+def hand(request, browser):
+    """The heap to play with, alone on a page."""
+    width, height = request.param
+    page = browser.new_page(viewport={"width": width, "height": height})
+    said = []
+    page.on("pageerror", lambda e: said.append(str(e)))
+    html = C.heap_to_play_with().data
+    assert len(html.encode()) < 10_000
+    page.set_content(f"<!doctype html><html><body>{html}</body></html>")
+    yield page
+    assert not said
+    wide = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+    assert wide[0] <= wide[1]
+    page.close()
+
+
+LIVE = "b => b.getAttribute('aria-label').match(/\\d+/g).map(Number)"
+
+
+def blocks(page):
+    """Return {address: size} as the board shows it."""
+    shown = page.locator(".heap button").evaluate_all(f"all => all.map({LIVE})")
+    return {address: n for n, address in shown}
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_the_heap_to_play_with_is_the_heap(hand, policy):
+    """Any calls by hand: the board shows what Python's heap holds, call for call."""
+    hand.select_option("select", "best fit" if policy == "first fit" else policy)
+    hand.select_option("select", policy)
+    assert blocks(hand) == {}
+    rng, heap = np.random.default_rng(29), C.Heap(policy)  # tells the orders apart
+    for _ in range(30):
+        n, held = int(2 ** rng.integers(3)), sum(heap.used.values())
+        if held + n <= 16 and (not heap.used or rng.random() < 0.55):
+            heap.malloc(n)
+            hand.click(f'[data-n="{n}"]')
+        else:
+            off = hand.get_attribute(f'[data-n="{n}"]', "aria-disabled") == "true"
+            assert off == (held + n > 16)
+            address = int(rng.choice(sorted(heap.used)))
+            name = f"free the {heap.used[address]} at {address}"
+            heap.free(address)
+            hand.focus(f'[aria-label="{name}"]')
+            hand.keyboard.press("Enter")
+        told = hand.inner_text("[data-say=told]")
+        held, hole = sum(heap.used.values()), max([0, *[n for _, n in heap.holes()]])
+        if heap.top > 32:
+            assert "killed" in told
+            break
+        assert blocks(hand) == heap.used
+        start = f"{held} of 16 units live, heap {heap.top} of 32, largest hole {hole}, "
+        assert told.startswith(start)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_the_adversary_on_the_board_is_pythons(hand, policy):
+    """Left to itself it plays Python's game to the end, and the way back is open."""
+    log = C.duel(C.Heap(policy))
+    if policy != "first fit":
+        hand.select_option("select", policy)
+        for _ in range(4):
+            hand.click(".all")
+    told = hand.inner_text("[data-say=told]")
+    assert told.startswith(f"malloc({log[-1][0]}) finds no room: killed")
+    assert told.endswith(f"{len(log)} calls")
+    assert hand.evaluate("document.querySelector('figure').log") == log
+    assert hand.inner_text(".foe") == "the adversary: rests"
+    hand.click(".undo")
+    assert hand.inner_text(".foe") == f"the adversary: malloc({log[-1][0]})"
+    while "free" not in hand.inner_text(".foe"):
+        hand.click(".undo")
+    hand.click(".anew")
+    assert hand.inner_text(".foe") == "the adversary: malloc(1)"
+    for _ in range(17):
+        hand.click(".foe")
+    assert "free the 1 at" in hand.inner_text(".foe") and len(blocks(hand)) == 15
+
+
+def test_the_board_says_something_without_a_script(browser):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.set_content(C.heap_to_play_with().data)
+    assert not page.locator(".moves").is_visible()
+    assert "killed, with" in page.inner_text("figure")
+    assert page.locator(".heap .l").count() >= 5
+    context.close()

@@ -34,9 +34,7 @@ def test_the_module_is_the_chapters_cells_word_for_word():
     names = (
         "ContractError ConflictError TruncatedError own_copy integer patience".split()
     )
-    names += (
-        "Sorter Settler Gluer Holder Intake Locked Ender Receiver Waiter TCP".split()
-    )
+    names += "Reassembly OverlapPolicy Coalescing OutOfOrderQueue SegmentInput Monitor FinalSize Receiver BlockingReader TCP".split()
     wanted = {}
     for cell in notebook.cells:
         if cell.cell_type == "code":
