@@ -7,7 +7,7 @@ PARTS = {
     "services": (
         6.9,
         "C0",
-        "SERVICES, shared by all customers: who may, the plan, the list of files",
+        "SERVICES, shared: who may, the plan, the list of files",
         {
             "storage": ("What may be skipped?", "What if several write at once?"),
             "compute": ("Whose file is it?", "How many nodes should we rent?"),
@@ -16,7 +16,7 @@ PARTS = {
     "warehouses": (
         3.7,
         "C1",
-        "WAREHOUSES, one or more for each customer: nodes with a cache",
+        "WAREHOUSES, each customer's own: nodes with a cache",
         {
             "storage": (),
             "compute": (
@@ -46,7 +46,7 @@ def architecture(chapter):
     for low, colour, words, questions in PARTS.values():
         frame = plt.Rectangle((0, low), 10, 2.7, fc=colour, alpha=0.13, lw=0)
         ax.add_patch(frame)
-        ax.text(0.2, low + 2.35, words, va="center", fontsize=10.5)
+        ax.text(0.2, low + 2.35, words, va="center")
         pinned = [(name, text) for name, asked in questions.items() for text in asked]
         for i, (name, text) in enumerate(pinned):
             x, y = 0.35 + 4.9 * (i % 2), low + 1.6 - 0.75 * (i // 2)

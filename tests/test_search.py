@@ -124,7 +124,8 @@ def test_nothing_in_the_index_is_glued_and_it_is_light():
     mixed = [w for w in words if re.search("[\u3400-\u9fff]", w)]
     assert all(re.fullmatch("[\u3400-\u9fff]{1,2}", w) for w in mixed)
     assert len(pages) >= 40 and len(units) > 800
-    assert len(gzip.compress(text.encode(), 6)) <= 200_000
+    # It is fetched when somebody first searches.
+    assert len(gzip.compress(text.encode(), 6)) <= 250_000
 
 
 def test_results_appear_while_one_types_and_keys_walk_them(site, browser):
