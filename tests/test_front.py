@@ -151,7 +151,7 @@ def test_home_shows_twelve_doors_with_pictures_and_the_first_screen_is_whole(
     for image in page.locator(".door img").all():
         image.scroll_into_view_if_needed()
     page.wait_for_function(
-        "[...document.querySelectorAll('.door img')].every(i => i.complete)",
+        "() => [...document.querySelectorAll('.door img')].every(i => i.complete)",
         timeout=120_000,
     )
     widths = page.evaluate(
@@ -178,7 +178,7 @@ def test_the_hill_keeps_still_for_those_who_ask_and_can_be_held(site, browser):
     page.emulate_media(reduced_motion="no-preference")
     page.reload()
     page.wait_for_function(
-        "+document.querySelector('figure.explorable input[type=range]').value > 0",
+        "() => +document.querySelector('figure.explorable input[type=range]').value > 0",
         timeout=120_000,
     )
     slider.focus()
