@@ -31,6 +31,17 @@ def site():
     server.shutdown()
 
 
+def patient(make):
+    """Let what `make` returns wait for minutes: half a minute, the browser's own patience, is short on a busy machine."""
+
+    def made(**options):
+        new = make(**options)
+        new.set_default_timeout(600_000)
+        return new
+
+    return made
+
+
 @pytest.fixture(scope="session")
 def browser():
     """The system's Chromium; without one, tests that need it are skipped on a reader's machine and fail in CI."""
@@ -59,6 +70,8 @@ def browser():
     ]
     with sync_playwright() as driver:
         chromium = driver.chromium.launch(executable_path=program, args=quiet)
+        for name in ("new_page", "new_context"):
+            setattr(chromium, name, patient(getattr(chromium, name)))
         yield chromium
         chromium.close()
 
