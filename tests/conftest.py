@@ -5,6 +5,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,6 +30,25 @@ def site():
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/html"
     server.shutdown()
+
+
+NOT_SQUARE = {
+    "wide": np.ones((2, 3)),
+    "tall": np.ones((3, 2)),
+    "empty": np.zeros((0, 0)),
+    "vector": np.ones(3),
+    "number": 5.0,
+    "nan": [[np.nan]],
+    "inf": [[np.inf, 0], [0, 1]],
+    "text": [["a"]],
+    "ragged": [[1, 2], [3]],
+}
+
+
+@pytest.fixture(params=NOT_SQUARE.values(), ids=NOT_SQUARE)
+def not_square(request):
+    """What is no square matrix of finite numbers."""
+    return request.param
 
 
 def patient(make):

@@ -142,24 +142,9 @@ def test_at_the_end_of_the_floats(c):
 
 
 @pytest.mark.parametrize("name", ["power_iteration", "qr_eigenvalues"])
-@pytest.mark.parametrize(
-    "bad",
-    [
-        np.ones((2, 3)),
-        np.ones((3, 2)),
-        np.zeros((0, 0)),
-        np.ones(3),
-        5.0,
-        [[np.nan]],
-        [[np.inf, 0], [0, 1]],
-        [["a"]],
-        [[1, 2], [3]],
-    ],
-    ids=["wide", "tall", "empty", "vector", "number", "nan", "inf", "text", "ragged"],
-)
-def test_bad_input_is_refused(c, name, bad):
+def test_bad_input_is_refused(c, name, not_square):
     with pytest.raises(ValueError):
-        getattr(c, name)(bad)
+        getattr(c, name)(not_square)
 
 
 def test_bad_starts_and_one_by_one(c):

@@ -148,24 +148,9 @@ def test_pagerank_takes_the_steps_that_were_foretold(c, n, seed, damping, tol):
 
 
 @pytest.mark.parametrize("name", ["exponential", "pagerank"])
-@pytest.mark.parametrize(
-    "bad",
-    [
-        np.ones((2, 3)),
-        np.ones((3, 2)),
-        np.zeros((0, 0)),
-        np.ones(3),
-        5.0,
-        [[np.nan]],
-        [[np.inf, 0], [0, 1]],
-        [["a"]],
-        [[1, 2], [3]],
-    ],
-    ids=["wide", "tall", "empty", "vector", "number", "nan", "inf", "text", "ragged"],
-)
-def test_bad_input_is_refused(c, name, bad):
+def test_bad_input_is_refused(c, name, not_square):
     with pytest.raises(ValueError):
-        getattr(c, name)(bad)
+        getattr(c, name)(not_square)
 
 
 def test_euler(c):
