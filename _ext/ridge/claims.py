@@ -19,6 +19,15 @@ NOT_CLAIMS = {
     "assumption",
     "axiom",
 }
+# How a claim is held, by its `:class:` by-…; an observation without any was seen, and no more.
+HELD = {
+    "proof": "proved in the text",
+    "source": "proved in the source cited",
+    "symbols": "by symbols or exact numbers",
+    "cases": "every case tried",
+    "witness": "an independent witness",
+    "seen": "seen here",
+}
 
 
 class Ledger(nodes.General, nodes.Element):
@@ -56,6 +65,16 @@ def in_solution(node):
     return node is not None
 
 
+def _held(claim):
+    """Return in words how a claim is held, in the order of HELD."""
+    ways = {name[3:] for name in claim["classes"] if name.startswith("by-")}
+    if strange := ways - set(HELD):
+        logger.warning("nothing is held by %s", ", ".join(sorted(strange)), location=claim)
+    if claim["realtype"] == "observation":
+        ways = ways or {"seen"}
+    return [words for way, words in HELD.items() if way in ways]
+
+
 def prepare(app):
     for name in ("ridge_claims", "ridge_pages"):
         if not hasattr(app.env, name):
@@ -82,6 +101,7 @@ def collect(app, doctree):
                     "type": node["realtype"],
                     "title": [child.deepcopy() for child in node[0].children],
                     "kind": node["countertype"],
+                    "held": _held(node),
                     "checks": [],
                 }
             )

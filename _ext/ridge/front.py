@@ -9,11 +9,12 @@ from sphinx import addnodes
 from sphinx.util import logging
 
 from .about import report
-from .claims import Ledger, find, holds, in_book_order, is_claim, number_of, tally
+from .claims import HELD, Ledger, find, holds, in_book_order, is_claim, number_of, tally
 from .pages import TEMPLATES
 
 logger = logging.getLogger(__name__)
 DATA = Path(__file__).resolve().parents[2] / "data"
+PROVED = {HELD[way] for way in ("proof", "source", "symbols", "cases")}
 FIELDS = ["probability", "information", "code", "algebra", "systems"]
 
 
@@ -56,6 +57,8 @@ class Gatherer:
             "number": number_of(self.env, docname, claim),
             "title": self.html(*(part.deepcopy() for part in claim["title"])),
             "checks": claim["checks"],
+            "held": claim["held"],
+            "proved": set(claim["held"]) & PROVED,
             "holds": holds(claim),
             "page": docname,
         }
@@ -169,12 +172,13 @@ def fill(app, doctree, docname):
     page = next((d for d in app.env.ridge_pages if d.endswith("/names")), None)
     for claim in doctree.findall(is_claim):
         label = claim["label"]
-        number = number_of(app.env, *find(app.env, label))
+        told = find(app.env, label)
+        number = number_of(app.env, *told)
         shown = names.get(label, []) if page else []
         wrong = report(f"{number} ({label}) is wrong", label, docname)
         claim += render(
             app, docname, "claim.html",
-            label=label, number=number, names=shown, page=page, wrong=wrong,
+            label=label, number=number, held=told[1]["held"], names=shown, page=page, wrong=wrong,
         )  # fmt: skip
 
 
