@@ -11,7 +11,7 @@ it under the arithmetic of other processors, as elsewhere.py does.
 
 What was seen is kept in data/audit.yml, with the chapter's code as a digest: a chapter that was audited as it stands is not
 audited again. A survivor there may be given a `reason` by hand: that of a change that changes nothing. Chapters that start
-engines are left out unless they are named.
+engines are left out unless they are named. A program is given up after a minute and six times what the chapter took.
 """
 
 import argparse
@@ -26,8 +26,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
+from threading import Lock
 
 import nbformat
+import numpy
 import yaml
 from chapter_code import CHAPTERS, ROOT
 from elsewhere import ONE, fell, outcome, playable
@@ -38,6 +40,7 @@ ENGINES = re.compile(
     r"engines\.|start_ray|start_spark|import (ray|streamlit)\b|run_app"
 )
 NOT_TRIED = ("plot", "draw", "show", "fig", "label", "explorable")
+KEEPING = Lock()
 MUTE = {"print", "display", "plt", "ax", "fig"}
 OTHER = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
@@ -273,23 +276,24 @@ def load():
 
 def keep(chapter, what, row):
     """Write what was seen of a chapter; reasons that were given before to the same survivors stay."""
-    book = load()
-    old = book.get(chapter.path.stem, {}).get(what, {})
-    reasons = {
-        s["change"]: s["reason"] for s in old.get("survivors", []) if "reason" in s
-    }
-    for survivor in row.get("survivors", []):
-        if survivor["change"] in reasons:
-            survivor["reason"] = reasons[survivor["change"]]
     made = {
         "code": chapter.digest,
         "day": time.strftime("%Y-%m-%d"),
-        "python": platform.python_version(),
+        "ran": f"Python {platform.python_version()}, numpy {numpy.__version__}, {platform.machine()}",
     }
-    book.setdefault(chapter.path.stem, {})[what] = made | row
-    FOUND.write_text(
-        HEAD + yaml.safe_dump(book, width=120, allow_unicode=True), encoding="utf-8"
-    )
+    with KEEPING:
+        book = load()
+        old = book.get(chapter.path.stem, {}).get(what, {})
+        reasons = {
+            s["change"]: s["reason"] for s in old.get("survivors", []) if "reason" in s
+        }
+        for survivor in row.get("survivors", []):
+            if survivor["change"] in reasons:
+                survivor["reason"] = reasons[survivor["change"]]
+        book.setdefault(chapter.path.stem, {})[what] = made | row
+        FOUND.write_text(
+            HEAD + yaml.safe_dump(book, width=120, allow_unicode=True), encoding="utf-8"
+        )
 
 
 AUDITS = {"breaks": audit_breaks, "seeds": audit_seeds, "kinds": audit_kinds}
@@ -308,25 +312,27 @@ def main():
     chapters = [
         Chapter(p.resolve()) for p in given.chapters or sorted(CHAPTERS.glob("*.ipynb"))
     ]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for chapter in chapters:
+    with (
+        ThreadPoolExecutor(os.cpu_count()) as pool,
+        ThreadPoolExecutor(os.cpu_count()) as side,
+    ):
+
+        def audit(chapter):
             old = load().get(chapter.path.stem, {}).get(given.what, {})
             if (
                 old.get("code") == chapter.digest
                 or not given.chapters
                 and chapter.starts_engines
             ):
-                continue
+                return
             row = AUDITS[given.what](chapter, given, pool)
             keep(chapter, given.what, row)
-            print(
-                chapter.path.stem,
-                *(
-                    f"{k} {len(v) if isinstance(v, list) else v}"
-                    for k, v in row.items()
-                ),
-                flush=True,
+            counts = (
+                f"{k} {len(v) if isinstance(v, list) else v}" for k, v in row.items()
             )
+            print(chapter.path.stem, *counts, flush=True)
+
+        list(side.map(audit, chapters))  # a chapter that falls as it is ends all
 
 
 if __name__ == "__main__":

@@ -207,6 +207,14 @@ def test_ledger_and_names_filter_and_hide_what_is_empty(site, browser):
     page.close()
 
 
+def test_every_package_that_the_build_ran_with_shows_its_licence():
+    html = (SITE / "chapters/stays-true.html").read_text(encoding="utf-8")
+    shown = re.findall(r"<tr><td>([^<]+)</td><td>([^<]+)</td><td>([^<]+)</td>", html)
+    licences = {name: licence for name, _, licence in shown}
+    assert {"numpy", "torch", "sphinx"} <= set(licences)
+    assert "BSD" in licences["numpy"]
+
+
 def test_the_bibliography_is_labelled_as_the_text_cites_and_leads_back():
     html = (SITE / "chapters/bibliography.html").read_text(encoding="utf-8")
     assert (

@@ -1,5 +1,6 @@
 """What pages gather from data/ and from the build, by the templates in pages/: doors, names, lectures; and each claim's own links."""
 
+from importlib.metadata import distributions
 from pathlib import Path
 
 import yaml
@@ -97,6 +98,18 @@ class Gatherer:
         """Return what data/audit.yml says of how well a page's checks bite; {} where it was not tried."""
         return (rows("audit.yml") or {}).get(Path(docname).name, {})
 
+    def packages(self):
+        """Return {name: (version, licence)} of what is installed, as each package says of itself."""
+        found = {}
+        for package in distributions():
+            said = package.metadata
+            kinds = [c.split(" :: ")[-1] for c in said.get_all("Classifier", []) if c.startswith("License ::")]
+            licence = (
+                said["License-Expression"] or ", ".join(kinds) or (said["License"] or "not stated").splitlines()[0]
+            )
+            found[said["Name"].lower()] = (package.version, licence[:60])
+        return dict(sorted(found.items()))
+
     def chapters(self, post):
         """Return the notebooks that answer post number `post`, in the order of the book."""
         env = self.env
@@ -142,6 +155,8 @@ GATHERED = {
     "names": "names.yml",
     "friends": "false-friends.yml",
     "lectures": "lectures.yml",
+    "audited": "audit.yml",
+    "licences": "../constraints.txt",
 }
 
 
