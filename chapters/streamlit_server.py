@@ -24,6 +24,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 from pathlib import Path
@@ -104,6 +105,10 @@ class Spawned:
                 preexec_fn=_die_with_parent if LIBC else None,
             )
 
+    @property
+    def pid(self):
+        return self.process.pid
+
     def runs(self):
         return self.process.poll() is None
 
@@ -115,7 +120,7 @@ class Spawned:
 class Forked:
     """The same from a process that has imported Streamlit already: a start takes a fraction of the time.
 
-    That process is multiprocessing's fork server. It ends with the one that asked for it, and its children with it.
+    That process is multiprocessing's fork server. Its children end with the one that asked for them, and then it does.
     """
 
     _method = None
@@ -129,6 +134,10 @@ class Forked:
         )
         self.process.start()
 
+    @property
+    def pid(self):
+        return self.process.pid
+
     def runs(self):
         return self.process.is_alive()
 
@@ -137,9 +146,15 @@ class Forked:
         self.process.join()
 
 
+def _end_with_parent():
+    """End this process when the one that asked for it ends; the fork server ends when all of its children have."""
+    multiprocessing.parent_process().join()
+    os._exit(0)
+
+
 def _streamlit(words, home, said):
     """Be `streamlit` with these words, in a process made by fork; all that is said goes to a file, unbuffered."""
-    _die_with_parent()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     out = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(out, 1)
     os.dup2(out, 2)
