@@ -7,6 +7,7 @@ Left the inputs, x = read + forgotten; right the outputs, b = reached + missed; 
 from html import escape
 from math import hypot
 
+from linalg_plane import squeezed
 from plumbing import explorable, slider
 
 UNIT = 34  # pixels for one on the left; an output as long as σ is drawn as long
@@ -233,7 +234,7 @@ def big_picture(A, alt, *, title, r=1.2, n=1.2, e=0.8):
             slider("r", "part that is read, and reached", -1.8, 1.8, r, 0.1),
             slider("e", "part of b that is missed", -1.8, 1.8, e, 0.1),
         ],
-        _HAND + "{" + SCRIPT + "}",
+        squeezed(_HAND + "{" + SCRIPT + "}"),
         data=data,
         play="n",
         pace=80,

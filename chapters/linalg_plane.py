@@ -5,6 +5,7 @@ Layers: "product" (first B, then A), "area" (size and sign), "eigen" (lines that
 `state` is the arithmetic in Python; the page's script does the same, and tests hold one to the other.
 """
 
+import re
 from html import escape
 from math import acos, atan2, cos, degrees, hypot, radians, sin
 
@@ -353,6 +354,15 @@ def script(layer):
     return "\n".join(row for row in _BASE.splitlines() if row not in spare) + own
 
 
+def squeezed(code):
+    """Return a script without comments and without the spaces that only a reader needs; strings stay as they are."""
+    kept = re.split(r"('[^']*'|`[^`]*`)", re.sub(r"\s//[^\n]*", "", code))
+    for i in range(0, len(kept), 2):
+        kept[i] = re.sub(r"\s*([-+*/%=<>?:;,{}()\[\]&|!]|$)\s*", r"\1", kept[i])
+        kept[i] = re.sub(r"\s+", " ", kept[i])
+    return "".join(kept)
+
+
 _GRID = "".join(f"M-6 {k}H6M{k} -6V6" for k in range(-6, 7))
 _F = "M.3 .15V.85H.75V.72H.44V.56H.66V.44H.44V.15Z"
 _SQUARE = (
@@ -494,7 +504,9 @@ def plane(layer, A, alt, **start):
         _TITLES[layer],
         picture(layer, v, alt),
         [*own, *hands],
-        _HAND + (_MENU if layer == "eigen" else "") + "{" + script(layer) + "}",
+        squeezed(
+            _HAND + (_MENU if layer == "eigen" else "") + "{" + script(layer) + "}"
+        ),
         data=data,
         play=play,
         pace=60,

@@ -62,7 +62,7 @@ def test_the_script_draws_what_python_computes(run_script, A):
         (0.5, -2, 0),
         (-0.1, 0.1, 1),
     ]:
-        done = run_script(big.SCRIPT, {"r": r, "n": n, "e": e}, data)
+        done = run_script(big.squeezed(big.SCRIPT), {"r": r, "n": n, "e": e}, data)
         for mine, theirs in zip(
             big.state(A, r, n, e), (done["said"], done["set"]), strict=True
         ):

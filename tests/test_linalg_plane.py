@@ -118,7 +118,7 @@ def test_turn_stretch_turn_is_numpys_svd(A):
 
 @pytest.mark.parametrize("layer", ["product", "area", "eigen", "svd"])
 def test_the_script_draws_what_python_computes(run_script, layer):
-    script = plane.script(layer)
+    script = plane.squeezed(plane.script(layer))
     rng = np.random.default_rng(1806)
     matrices = [
         (0, 0, 0, 0),
@@ -154,7 +154,9 @@ def test_the_key_frame_is_the_script_at_its_start(run_script):
     A = (2, 1, 1, 2)
     v = values("eigen", A, 0) | {"angle": 45}
     text = plane.picture("eigen", v, "alt")
-    done = run_script(plane.script("eigen"), v, {"presets": plane.PRESETS})
+    done = run_script(
+        plane.squeezed(plane.script("eigen")), v, {"presets": plane.PRESETS}
+    )
     assert all(words in text for words in done["said"].values())
     assert (
         f'd="{done["set"][".l1 d"]}"' in text and f'd="{done["set"][".c2 d"]}"' in text
@@ -235,3 +237,11 @@ def test_misuse_is_refused():
         plane.plane("cube", (1, 0, 0, 1), "alt")
     with pytest.raises(ValueError, match="entries"):
         plane.plane("area", (4, 0, 0, 1), "alt")
+
+
+def test_squeezing_leaves_strings_and_words_alone():
+    code = (
+        "const a = 'x = 1, y' + `${b + c} = d`;  // a remark\n  let z = a ? 1 : - 2;\n"
+    )
+    told = "const a='x = 1, y'+`${b + c} = d`;let z=a?1:-2;"
+    assert plane.squeezed(code) == told

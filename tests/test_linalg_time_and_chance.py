@@ -3,6 +3,7 @@
 import mpmath
 import numpy as np
 import pytest
+import scipy.linalg
 from chapter_code import chapter
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -155,3 +156,40 @@ def test_bad_input_is_refused(c, name, not_square):
 
 def test_euler(c):
     assert np.array_equal(c.euler([[2]], [1], 1, 4).ravel(), [1, 3, 9, 27, 81])
+
+
+@pytest.mark.parametrize("moment", [0, 0.45, 1.3, 3])
+def test_the_page_draws_the_flow_that_expm_computes(c, browser, moment):
+    """The explorable itself, in the browser: where the 36 points and the eigenvalues stand."""
+    controls = [
+        c.choice("flow", "A is the", {k: k for k in c.FLOWS}),
+        c.slider("t", "time", 0, 3, 0.45, 0.05),
+    ]
+    data = {"flows": c.FLOWS, "seeds": c.SEEDS, "tail": c.TAIL, "plane": c.LAMBDA}
+    data["seeds"] = np.array(c.SEEDS).tolist()
+    marks = '<polyline class="p"/><circle class="h"/>' * len(c.SEEDS)
+    marks += '<line class="keep"/><circle class="ev"/>' * 2
+    svg = f'<svg>{marks}<text data-say="t"></text></svg>'
+    page, faults = browser.new_page(), []
+    page.on("pageerror", lambda e: faults.append(str(e)))
+    script = c.squeezed(c.FLOW_SCRIPT)
+    page.set_content(
+        c.explorable("flow", svg, controls, script, data=data, play="t").data
+    )
+    spots = "all => all.map(e => [+e.getAttribute('cx'), +e.getAttribute('cy')])"
+    for name, (A, _) in c.FLOWS.items():
+        page.select_option("[name=flow]", name)
+        page.locator("[name=t]").fill(str(moment))
+        heads = np.array(page.locator(".h").evaluate_all(spots))
+        there = scipy.linalg.expm(np.array(A) * moment) @ np.array(c.SEEDS).T * 60
+        np.testing.assert_allclose(
+            heads, (there * [[1], [-1]]).T, atol=0.06 + 1e-9 * np.abs(there).max()
+        )
+        dots = np.array(page.locator(".ev").evaluate_all(spots))
+        X, Y, k = c.LAMBDA
+        told = (dots[:, 0] - X) / k - 1j * (dots[:, 1] - Y) / k
+        true = np.linalg.eigvals(np.array(A, float))
+        gaps = np.abs(told[:, None] - true)
+        assert gaps.min(axis=0).max() < 1e-6 > gaps.min(axis=1).max(), name
+    page.close()
+    assert not faults
