@@ -256,3 +256,25 @@ def test_cpu_seconds_counts_work_and_not_sleep(c):
     assert c.cpu_seconds(time.sleep, 0.05, repeats=5) < c.cpu_seconds(work, repeats=5)
     small, large = np.ones((150, 150)), np.ones((600, 600))
     assert c.cpu_seconds(np.dot, large, large) > c.cpu_seconds(np.dot, small, small)
+
+
+@pytest.mark.parametrize(("gain", "step"), [(0.5, -0.5), (2.0, 0.01), (4.0, 0.2)])
+def test_the_gains_curve_and_its_prediction(c, run_script, gain, step):
+    curve = [-1 + 7 * step * k for k in range(10)]  # at 0, 7, … 63
+    curves, foretold = [[0.0] * 10] * 36, [0.0] * 36
+    at = round((gain - 0.5) * 10)
+    curves[at], foretold[at] = curve, step
+    done = run_script(c.FADE, {"g": gain}, {"c": curves, "f": foretold})
+    drawn = [
+        tuple(map(float, p.split(","))) for p in done["set"]["polyline points"].split()
+    ]
+    heights = [20 + 8 * (8 - min(8, max(-20, e))) for e in curve]
+    np.testing.assert_allclose([y for _, y in drawn], heights, atol=0.051)
+    np.testing.assert_allclose([x for x, _ in drawn], 40 + 35 * np.arange(10))
+    (x0, y0), (x1, y1) = (
+        map(float, p.split()) for p in done["set"][".foretold d"][1:].split("L")
+    )
+    assert x0 == 40 and abs(y0 - heights[0]) < 0.051 and x1 <= 355.05
+    assert abs((y1 - y0) / (x1 - x0) + 8 * step / 5) < 0.02 * (1 + 8 * abs(step))
+    said = done["said"]["rate"].removeprefix("reach at distance 63: ")
+    assert abs(float(said) / 10 ** curve[9] - 1) < 0.06

@@ -153,3 +153,25 @@ def test_norms_do_not_know_the_unit_of_measurement(c, seed, d, power):
     np.testing.assert_allclose(
         c.rms_norm(half), c.rms_norm(half.astype(float)), rtol=0.01
     )
+
+
+def test_the_melting_tokens_are_set_where_they_were_computed(c, run_script):
+    ways = {
+        "a": {"at": [[[i, 2 * i] for i in range(16)]] * 3, "spread": [1, 0.5, 3e-17]},
+        "b": {"at": [[[7, 9]] * 16] * 3, "spread": [0, 0, 0]},
+    }
+    done = run_script(c.MELT, {"l": 2, "k": "a"}, ways)
+    for i in range(16):
+        place = f'[data-i="{i}"]'
+        assert float(done["set"][f"{place} cx"]) == i
+        assert float(done["set"][f"{place} cy"]) == 2 * i
+    assert done["said"]["share"] == "3.0e-17"
+    svg = c.draw_tokens([[3, 4], [5, 6]], 0.25)
+    assert 'cx="5" cy="6"' in svg and "2.5e-01" in svg
+
+
+def test_a_tokens_spot_is_inside_the_picture(c):
+    X = 1e3 * np.eye(5, 2)
+    spots = np.array(c.seen_in_a_plane(X, np.eye(2)))
+    assert spots.min() >= 6 and spots.max() <= c.SIDE - 6
+    assert spots[0][0] > c.SIDE / 2 == spots[0][1]

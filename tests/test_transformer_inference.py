@@ -1,13 +1,19 @@
 """chapters/transformer-inference.ipynb: cache, shared keys and blocked attention on shapes that nobody chose."""
 
+import json
+import sys
+
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from chapter_code import chapter
+from chapter_code import ROOT, chapter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+
+sys.path.insert(0, str(ROOT / "data"))
+import record_flash  # noqa: E402
 
 torch.set_num_threads(1)
 SEEDS = st.integers(0, 2**32 - 1)
@@ -154,3 +160,25 @@ def test_bad_input_is_refused_in_words(c):
     ]:
         with pytest.raises(ValueError, match=words):
             call()
+
+
+def test_the_recorder_times_two_ways_to_the_same_attention(monkeypatch):
+    Q, K, V = torch.randn(3, 1, record_flash.HEADS, 7, record_flash.WIDTH).double()
+    theirs = F.scaled_dot_product_attention(Q, K, V, is_causal=True)
+    torch.testing.assert_close(record_flash.naive(Q, K, V), theirs)
+    whole, real = [4096, 8192], record_flash.measure
+
+    def small_memory(way, n, device, grad, runs=5):
+        died = way is record_flash.naive and n > (5000 if grad else 7000)
+        return None if died else real(way, 8, device, grad, runs=1)
+
+    monkeypatch.setattr(record_flash, "measure", small_memory)
+    monkeypatch.setattr(record_flash, "errors", lambda device, n: {})
+    found = json.loads(record_flash.as_text(record_flash.record("cpu", whole)))
+    assert found["last_alive"] == {"forward": 6144, "forward+backward": 4096}
+    dead = [row for row in found["rows"] if row[3] is None]
+    assert [row[:3] for row in dead] == [
+        ["naive", "forward", 8192],
+        ["naive", "forward+backward", 8192],
+    ]
+    assert len(found["rows"]) == 8

@@ -2,14 +2,19 @@
 
 import math
 import re
+import sys
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from chapter_code import chapter
+from chapter_code import CHAPTERS, chapter
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+sys.path.insert(0, str(CHAPTERS))
+import transformer_lengths  # noqa: E402
+import transformer_readers  # noqa: E402
 
 quick = settings(max_examples=60, deadline=None)
 seeds = st.integers(0, 2**32 - 1)
@@ -165,3 +170,60 @@ def test_the_clocks_show_the_score_of_their_hands(c):
         assert picture.count("<line") == 8
         seen.add((offset, shown))
     assert len(seen) == 3
+
+
+@pytest.mark.parametrize("d", [2, 8, 32])
+def test_the_trained_layers_positions_are_the_pages(c, d):
+    at = torch.arange(40)
+    x = np.random.default_rng(d).standard_normal((3, 40, d))
+    ours = transformer_lengths.rotate(torch.tensor(x), at).numpy()
+    np.testing.assert_allclose(ours, c.rotate(x, np.arange(40)), atol=1e-4)  # float32
+    ours = transformer_lengths.sinusoid(at, d).numpy()
+    np.testing.assert_allclose(ours, c.sinusoid(np.arange(40), d), atol=1e-4)
+    layer = transformer_lengths.Placed("ALiBi", 32)
+    np.testing.assert_allclose(layer.slopes, c.alibi_slopes(transformer_lengths.HEADS))
+
+
+@pytest.mark.parametrize("scheme", transformer_lengths.SCHEMES)
+def test_a_placed_layer_is_attention_of_the_last_token(c, scheme):
+    reader = transformer_lengths.placed_reader(scheme, seed=5)
+    layer, d, heads = reader.mixer, 32, transformer_lengths.HEADS
+    x = torch.randn(2, 9, d)
+    with torch.no_grad():
+        theirs = layer(x)
+        placed = {"sinusoid": torch.tensor(c.sinusoid(np.arange(9), d)).float()}
+        if scheme == "learned table":
+            placed[scheme] = layer.table.weight[:9]
+        y = x + placed.get(scheme, 0)
+        Q, K, V = (
+            m(y).unflatten(-1, (heads, -1)).transpose(1, 2).numpy()
+            for m in (layer.q, layer.k, layer.v)
+        )
+    if scheme == "RoPE":
+        Q, K = c.rotate(Q, np.arange(9)), c.rotate(K, np.arange(9))
+    bias = c.alibi_bias(9, heads) if scheme == "ALiBi" else 0.0
+    ours = c.attention(Q, K, V, c.causal(9), bias)[..., -1, :].reshape(2, 1, d)
+    np.testing.assert_allclose(ours, theirs.numpy(), atol=1e-4)
+    with pytest.raises(ValueError):
+        transformer_lengths.Placed("none", 32)
+
+
+@pytest.mark.parametrize("n", [1, 5, None])
+def test_the_latest_value_is_asked_for(c, n):
+    generator = torch.Generator().manual_seed(3)
+    for _ in range(20):
+        keys, values, answers = (x.tolist() for x in c.latest_batch(7, generator, n))
+        assert len(keys[0]) == (len(values[0]) if n is None else n + 1)
+        assert 2 <= len(keys[0]) <= c.SHORT + 1
+        for k, v, a in zip(keys, values, answers, strict=True):
+            assert dict(zip(k[:-1], v[:-1], strict=True))[k[-1]] == a
+            assert v[-1] == c.BLANK and max(v[:-1]) < c.BLANK and max(k) < c.KEYS
+
+
+def test_what_a_bag_knows():
+    generator = torch.Generator().manual_seed(1)
+    one = transformer_lengths.best_of_a_bag(1, 8, 50, generator)
+    assert torch.all(one == 1), "one entry is the latest"
+    drawn = transformer_lengths.best_of_a_bag(16, 1, 20_000, generator)
+    exact = float(transformer_readers.expected_max(16, 8))  # one key: the histogram
+    assert abs(drawn.mean() - exact) < 5 * drawn.std() / 20_000**0.5
