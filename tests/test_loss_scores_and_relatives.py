@@ -338,3 +338,12 @@ def test_texts_that_have_no_number_are_refused():
     with pytest.raises(ValueError, match="kinds of token"):
         ch.laplace([0, 1, 2], 2)
     assert ch.total_bits(ch.laplace([], 3)) == 0
+
+
+@pytest.mark.parametrize("y", [0, 1])
+def test_what_has_no_weight_costs_nothing_even_if_it_cannot_be(y):
+    """Kind: 0 · −∞. An example of weight 0 adds 0, and a slope of 0."""
+    z = torch.tensor([[0.0, -math.inf]], requires_grad=True)
+    loss = ch.weighted(torch.tensor([y]), z, torch.tensor([1.0, 0.0]))
+    (slope,) = torch.autograd.grad(loss.sum(), z)
+    assert loss.item() == 0 and not slope.any()
