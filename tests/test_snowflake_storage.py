@@ -12,6 +12,7 @@ import random
 import string
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from types import SimpleNamespace
@@ -818,3 +819,72 @@ def test_the_cells_of_the_chapter_run_on_a_bucket(bucket):
     address, checks = json.loads(said)
     assert address.startswith(f"{BUCKET}/") and checks >= 6
     assert bucket.client.list_objects_v2(Bucket=BUCKET).get("KeyCount", 0) == 0
+
+
+@pytest.mark.parametrize("column", ["order", "a b", 'a"b', "select", "Weiß", "x; --"])
+def test_a_column_of_any_name_is_asked_for(code, column):
+    """Kind: a name that is a word of SQL's, or holds what SQL does not like in names."""
+    con = duckdb.connect()
+    con.register("rows_", pa.table({column: pa.array([1, 2, None])}))
+    for p in (
+        ("=", column, 1),
+        ("not", ("null", column)),
+        ("in", column, [1]),
+        ("between", column, 0, 9),
+    ):
+        (count,) = con.execute(
+            f"SELECT count(*) FROM rows_ WHERE {code.sql(p)}"
+        ).fetchone()
+        seen = [code.truth(p, {column: v}) for v in (1, 2, None)]
+        assert count == seen.count(code.TRUE)
+    con.close()
+
+
+@pytest.mark.parametrize(
+    "p",
+    [
+        ("in", "a", "ab"),
+        ("in", "a", {1}),
+        ("in", "a", 5),
+        ("in", "a", None),
+        ("like", "a", 5),
+        ("like", "a", b"a"),
+    ],
+)
+def test_a_list_that_is_none_and_a_pattern_that_is_none_are_refused(code, p):
+    for ask in (lambda: code.truth(p, {"a": "a"}), lambda: code.verdict(p, {})):
+        with pytest.raises(ValueError, match="no predicate"):
+            ask()
+
+
+@pytest.mark.parametrize(
+    "path", ["t/data/x", "t/v/x", "a/b/data/x", "a/b/v/x", "t/x", "x"]
+)
+def test_objects_at_any_depth_are_written_and_their_drafts_found(
+    code, path, monkeypatch
+):
+    monkeypatch.delenv("BOOK_S3_ENDPOINT", raising=False)
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(folder)
+        store.put(path, b"1")
+        assert not store.create(path, b"2") and store.get(path) == b"1"
+        assert store.create(f"{path}2", b"2") and store.get(f"{path}2") == b"2"
+        store._draft(path, b"left by a killed writer")
+        if path.count("/") > 1:
+            table = path.rsplit("/", 2)[0]
+            store.create(f"{table}/v/00000000.json", pack({}))
+            found = code.garbage(store, [table], {table: [0]})
+            assert any("/drafts/" in name for name in found)
+
+
+def test_codes_of_two_numbers_do_not_wrap(code):
+    """Kind: numpy's integers wrap. Witness: Python's own."""
+    for kind in (np.int8, np.int32, np.int64, np.uint16):
+        x, y = np.array([5, 100], kind), np.array([77, 3], kind)
+        want = [
+            sum((a >> b & 1) << 2 * b + 1 | (c >> b & 1) << 2 * b for b in range(31))
+            for a, c in zip(x.tolist(), y.tolist(), strict=True)
+        ]
+        assert code.interleave(x, y, 31).tolist() == want
+    with pytest.raises(ValueError, match="room"):
+        code.interleave(np.array([1]), np.array([1]), 32)
