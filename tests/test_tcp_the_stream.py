@@ -380,6 +380,9 @@ def test_whole_numbers_of_every_type_are_the_same_numbers(c, kind, a, b):
         assert one.read(kind(a + 1)) == two.read(a + 1)
     assert c.before(kind(a), kind(b)) == c.before(a, b)
     assert c.unwrap(kind(a), kind(b), kind(a)) == c.unwrap(a, b, a)
+    assert c.before(a, b, kind(8)) == c.before(a, b, 8)
+    assert type(c.unwrap(a, b, a, kind(8))) is int
+    assert c.unwrap(a, b, a, kind(8)) == c.unwrap(a, b, a, 8)
 
 
 @pytest.mark.parametrize("bad", [0.0, 1.5, float("nan"), "1", None, True, np.bool_(1)])
