@@ -146,13 +146,13 @@ def live(source, data, events):
 
 
 @given(apps, some.data())
-@settings(calm, max_examples=150)
+@settings(calm, max_examples=90)
 def test_random_apps_live_the_same_in_both(source, data):
     live(source, data, 5)
 
 
 @given(some.sampled_from(sorted(SCRIPTS)), some.data())
-@settings(calm, max_examples=100)
+@settings(calm, max_examples=60)
 def test_random_events_on_the_scripts_of_the_table(name, data):
     live(SCRIPTS[name][0], data, 5)
 
