@@ -54,7 +54,10 @@ def blank_ignored(z, kept):
 
 def read_weight(weight, z):
     """Return the class weights in the type of z, ones if there are none."""
-    w = np.ones(z.shape[-1], z.dtype) if weight is None else np.asarray(weight, z.dtype)
+    w = np.ones(z.shape[-1]) if weight is None else np.asarray(weight)
+    if w.dtype.kind not in "iuf":
+        raise TypeError(f"weights must be real numbers, got {w.dtype}")
+    w = w.astype(z.dtype)
     if w.shape != z.shape[-1:]:
         raise ValueError(
             f"weight must have shape {z.shape[-1:]}, one a class, got {w.shape}"

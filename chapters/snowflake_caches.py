@@ -23,10 +23,10 @@ def sample(p, size, rng):
 def probabilities(p):
     """Return the positive ones among probabilities; refuse what are none."""
     p = np.asarray(p, float)
-    # A sum of n numbers may be off by n roundings of numbers up to 1.
-    if p.ndim != 1 or not (p >= 0).all() or abs(p.sum() - 1) > 4e-16 * (len(p) + 4):
+    slack = 2**-20  # p may have been rounded to float32 on its way here
+    if p.ndim != 1 or not (p >= 0).all() or abs(p.sum() - 1) > slack:
         raise ValueError(f"probabilities are at least 0 and sum to 1, got {p}")
-    return p[p > 0]
+    return p[p > 0] / p.sum()
 
 
 class LRU:

@@ -70,9 +70,9 @@ def plain(p):
             return ("and", (">=", column, low), ("<=", column, high))
         case ("in", column, []):  # false, but for NULL unknown
             return ("and", ("null", column), ("<", column, None))
-        case ("in", column, values):
+        case ("in", column, [*values]):
             return ("or", *[("=", column, c) for c in values])
-        case ("like", column, pattern):
+        case ("like", column, (str() | None) as pattern):
             return plain(plain_like(column, pattern))
         case ("<" | "<=" | "any", _, _) | ("null" | "not", _) | ("and" | "or", *_):
             return p
@@ -99,6 +99,11 @@ def literal(value):
     return format(value, "f") if isinstance(value, Decimal) else str(value)
 
 
+def quoted(column):
+    """Return a column's name as SQL, also one that is a word of SQL's."""
+    return '"' + column.replace('"', '""') + '"'
+
+
 def sql(p):
     """Return a predicate as SQL, each abbreviation in the engine's own words."""
     match p:
@@ -108,13 +113,13 @@ def sql(p):
             parts = map(sql, qs) if qs else ["true" if op == "and" else "false"]
             return "(" + f" {op.upper()} ".join(parts) + ")"
         case ("null", column):
-            return f"({column} IS NULL)"
+            return f"({quoted(column)} IS NULL)"
         case ("between", column, low, high):
-            return f"({column} BETWEEN {literal(low)} AND {literal(high)})"
+            return f"({quoted(column)} BETWEEN {literal(low)} AND {literal(high)})"
         case ("in", column, values):
-            return f"({column} IN ({', '.join(literal(v) for v in values)}))"
+            return f"({quoted(column)} IN ({', '.join(literal(v) for v in values)}))"
         case (op, column, c):
-            return f"({column} {op.upper()} {literal(c)})"
+            return f"({quoted(column)} {op.upper()} {literal(c)})"
 
 
 def arrow(p):

@@ -252,8 +252,9 @@ class Store:
     def _draft(self, path, data):
         """Write the data beside the table of `path`, where a collector finds it if we are killed."""
         goal = Path(self.address, path)
-        table = goal.relative_to(self.address).parts[0]
-        draft = Path(self.address, table, "drafts", uuid.uuid4().hex)
+        parts = goal.relative_to(self.address).parts  # (table, …, "data" or "v", name)
+        table = parts[:-2] or parts[:-1]
+        draft = Path(self.address, *table, "drafts", uuid.uuid4().hex)
         for folder in (goal.parent, draft.parent):
             folder.mkdir(parents=True, exist_ok=True)
         draft.write_bytes(data)

@@ -8,6 +8,7 @@ import ast
 import functools
 import inspect
 import linecache
+import math
 import pickle
 import textwrap
 from collections.abc import MutableMapping
@@ -44,6 +45,8 @@ def refuse(when, what):
 def inside(place):
     """Return a block in which code may draw that runs in a fragment or a cache."""
     session = place.session
+    ended = session.drawn is getattr(session, "ended", None)
+    refuse(ended, "drawing after st.stop() or st.rerun()")
     refuse(place.part != session.part, "drawing outside one's fragment")
     refuse(session.alone and place.part is None, "drawing outside a lone fragment")
     refuse(
@@ -61,6 +64,14 @@ class Magic(ast.NodeTransformer):
             node.value = ast.Call(name, [node.value], [])
         return node
 
+    def visit_Import(self, node):
+        names = [getattr(node, "module", None) or "", *(n.name for n in node.names)]
+        if any(name.split(".")[0] == "streamlit" for name in names):
+            return ast.parse('__magic__("import streamlit", True)').body[0]
+        return node
+
+    visit_ImportFrom = visit_Import
+
     def visit_FunctionDef(self, node):
         words = node.body[:1] if ast.get_docstring(node) is not None else []
         node.body = node.body[len(words) :]
@@ -76,8 +87,8 @@ def without_magic(source):
     return ast.fix_missing_locations(Magic().visit(ast.parse(source)))
 
 
-def magic(value):
-    refuse(True, f"magic: {value!r} alone on its line")
+def magic(value, known=False):
+    refuse(True, value if known else f"magic: {value!r} alone on its line")
 
 
 # --- Places and widgets
@@ -180,6 +191,13 @@ def bounded(value, low, high, new):
         raise StreamlitValueAboveMaxError(value=value, max_value=high)
 
 
+def too_large(value):
+    """Is this a number that JavaScript cannot hold?"""
+    if type(value) is float:
+        return not math.isfinite(value)
+    return type(value) is int and abs(value) >= 2**53
+
+
 def fits(kind, value, start, offer):
     """May a widget hold this value? False: it goes back to its start.
 
@@ -193,6 +211,7 @@ def fits(kind, value, start, offer):
         refuse(same and type(same[0]) is not type(value), "options of another type")
         return bool(same)
     refuse(type(value) is not type(start), f"a {kind} that is to hold {value!r}")
+    refuse(too_large(value), f"a {kind} that is to hold {value!r}")
     if kind == "text_input" and offer is not None:
         refuse(len(value) > offer, f"a text of more than {offer} characters")
     return True
@@ -248,6 +267,9 @@ class State(MutableMapping):
 
     def __len__(self):
         return sum(1 for _ in self)
+
+    def to_dict(self):
+        return dict(self)
 
     def __getattr__(self, key):
         if key not in self:
@@ -370,6 +392,7 @@ def called(on_change, args, kwargs):
     refuse(on_change == "ignore", 'on_change="ignore"')
     if on_change in (None, "rerun"):
         return None
+    refuse(not callable(on_change), f"the callback {on_change!r}")
     return partial(on_change, *(args or ()), **(kwargs or {}))
 
 
@@ -397,6 +420,7 @@ class Words:
 
     @spoken
     def expander(self, label):
+        refuse(type(label) is not str or not label, f"an expander named {label!r}")
         return self.box("expander", label)
 
     @spoken
@@ -420,10 +444,12 @@ class Words:
 
     @spoken
     def stop(self):
+        self.session.ended = self.session.drawn  # from here on nothing is drawn
         raise Stop
 
     @spoken
     def rerun(self):
+        self.session.ended = self.session.drawn
         raise Again
 
 
@@ -533,6 +559,7 @@ def whole_or_float(value, low, high, step):
         u if v is None else v for v, u in zip((low, high, step), usual, strict=True)
     ]
     kinds = {type(v) for v in (start, *given)}
+    refuse(any(map(too_large, given)), f"a slider with the ends {given}")
     refuse(kinds not in ({int}, {float}), f"a slider of {value!r}, {low!r}, {high!r}")
     refuse(given[2] <= 0 or not given[0] <= start <= given[1], "a slider out of bounds")
     refuse(given[0] == given[1], "a slider without room")

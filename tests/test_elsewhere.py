@@ -8,9 +8,9 @@ MOST = {
     "linalg-elimination": ["SSE2"],
     "linalg-perpendicular": ["SSE2", "AVX2", "AVX-512", "two threads"],
     "linalg-directions-that-stay": ["Zen"],
-    "linalg-svd-and-review": ["SSE2", "two threads"],
+    "linalg-svd-and-review": ["SSE2"],
     "loss-from-logits": ["SSE2", "AVX-512"],
-    "transformer-attention": ["SSE2", "two threads"],
+    "transformer-attention": ["SSE2"],
     "transformer-inference": ["AVX2"],
 }
 

@@ -203,3 +203,11 @@ def test_the_highest_point_is_an_eigenvector(c, A):
         lam = np.linalg.eigvalsh(A)
         assert abs(np.linalg.norm(q) - 1) < 10 * EPS
         assert abs(q @ A @ q - lam[-1]) < 1e-12
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1e-150, 1.0, 1e150, 1e300])
+def test_the_highest_point_has_no_unit(c, unit):
+    A = np.array([[2.0, 1, 0], [1, 3, 1], [0, 1, 4]])
+    q = c.highest(A * unit)
+    np.testing.assert_allclose(A @ q, (q @ A @ q) * q, atol=1e-12)
+    assert abs(q @ A @ q - np.linalg.eigvalsh(A)[-1]) < 1e-12

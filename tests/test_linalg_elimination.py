@@ -209,6 +209,44 @@ def test_rows_and_columns_of_very_different_size(c):
             c.solve(huge, [1e100] * len(huge))
 
 
+@settings(max_examples=60, deadline=None)
+@given(SEEDS, st.integers(1, 4), st.data())
+def test_units_of_rows_too_far_apart_are_answered_or_said(c, seed, n, data):
+    """Kind: products that are too small for floats. Witness: exact elimination of the same numbers."""
+    rng = np.random.default_rng(seed)
+    unit = st.lists(st.integers(-480, 480), min_size=n, max_size=n)
+    rows, columns = 2.0 ** np.array([data.draw(unit), data.draw(unit)])
+    A = rng.integers(-5, 6, (n, n)) * rows[:, None] * columns
+    x = rng.integers(1, 9, n) / columns
+    exact = np.array([Fraction(v) for v in A.flat], dtype=object).reshape(n, n)
+    try:
+        b = np.array([float(v) for v in exact @ [Fraction(v) for v in x]])
+        found = c.solve(A, b)
+        truth = c.solve(exact, np.array([Fraction(v) for v in b], dtype=object))
+    except (np.linalg.LinAlgError, OverflowError) as refusal:
+        assert not isinstance(refusal, np.linalg.LinAlgError) or str(refusal)
+        return
+    far = exact @ [Fraction(v) for v in found] - [Fraction(v) for v in b]
+    p, L, U = c.factor(A)
+    size = np.abs(L) @ (np.abs(U) @ np.abs(found)) + np.abs(b[p])
+    steps = 1 + np.abs(A[p]).sum(axis=1)
+    assert np.all(
+        np.abs(far[p].astype(float)) <= 100 * n * (EPS * size + 5e-324 * steps)
+    )
+    assert len(truth) == n
+
+
+def test_a_multiplier_that_vanishes_is_noticed(c):
+    for A, b in (
+        ([[1e200, 1e200], [1e-200, -1e-200]], [2e200, 0]),
+        ([[1e200, 0], [1e-200, 1e-200]], [1e200, 1e-200]),
+    ):
+        with pytest.raises(np.linalg.LinAlgError, match="units of the rows"):
+            c.solve(A, b)
+    assert c.solve([[1e200, 0], [1e-200, 1]], [1e200, 1]).tolist() == [1, 1]
+    assert c.solve(np.diag([1e200, 1e-200]), [1e200, 1e-200]).tolist() == [1, 1]
+
+
 def test_singular_whole_matrices_are_caught_exactly_and_mostly_in_floats(c):
     """400 singular 3 x 3 matrices: all as objects; as floats, all but a few (7 went through once)."""
     rng, missed = np.random.default_rng(400), 0

@@ -158,3 +158,11 @@ def test_ragged_right_sides_are_refused(c):
 @pytest.mark.parametrize("kind", [bool, np.int8, np.uint64, np.float32, np.complex64])
 def test_every_number_type(c, kind):
     assert c.rref(np.array([[1, 1], [1, 1]], kind))[2] == [0]
+
+
+def test_rows_too_far_apart_are_said(c):
+    """A product that is too small for a float is noticed, where it decides."""
+    with pytest.raises(np.linalg.LinAlgError, match="magnitude"):
+        c.solve_all([[1e200, 1e200], [1e-200, -1e-200]], [2e200, 0])
+    x = c.solve_all([[1e150, 1e150], [1e-150, -1e-150]], [2e150, 0])[0]
+    assert x.tolist() == [1, 1]

@@ -135,7 +135,29 @@ def test_units_go_through_the_determinant(c, n, seed, unreal, data):
     )
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 4), st.integers(0, 2**32 - 1), st.data())
+def test_units_of_rows_and_columns_go_through_the_determinant(c, n, seed, data):
+    """Kind: the unit of each row and column, up to 2^±900 at once. Witness: Bareiss, exactly."""
+    A = np.random.default_rng(seed).integers(-9, 10, (n, n))
+    unit = st.lists(st.integers(-900, 900), min_size=n, max_size=n)
+    rows, columns = np.array(data.draw(unit)), np.array(data.draw(unit))
+    rows, columns = rows - max(rows), columns - min(columns)  # all entries are floats
+    twos, truth = int(rows.sum() + columns.sum()), c.bareiss(A)
+    scaled = np.ldexp(A * 1.0, np.clip(rows[:, None] + columns, -1000, 1000))
+    if np.abs(rows[:, None] + columns).max() > 1000:
+        return
+    sign, logarithm = c.log_determinant(scaled)
+    if abs(truth) > 0:
+        assert sign == np.sign(truth)
+        assert abs(logarithm - np.log(2) * twos - np.log(abs(truth))) < 1e-9
+        if abs(twos) < 1000:
+            assert abs(np.ldexp(c.determinant(scaled), -twos) / truth - 1) < 1e-9
+
+
 def test_products_that_overflow_on_the_way(c):
+    for A in ([[1e200, 1e200], [1e-200, -1e-200]], [[1e-200, 1e200], [1e-200, -1e200]]):
+        np.testing.assert_allclose(c.determinant(A), -2, rtol=10 * EPS)
     assert c.determinant(np.diag([1e200, 1e200, 0])) == 0
     for diagonal in ([1e200, 1e200, 1e-200, 1e-200], [1e-200, 1e-200, 1e200, 1e200]):
         np.testing.assert_allclose(c.determinant(np.diag(diagonal)), 1, rtol=10 * EPS)

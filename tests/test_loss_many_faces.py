@@ -321,3 +321,20 @@ def test_softmax_computes_in_floats(c, kind):
     room = {"rtol": 1e-3 if kind == "f2" else 1e-6, "atol": 1e-30}  # e^-127 may be 0
     np.testing.assert_allclose(c.softmax(z), wide, **room)
     assert c.softmax(z[:, :0]).shape == (2, 0)
+
+
+@given(st.sampled_from([int, np.uint8, np.int64, Fraction, float]), st.data())
+@settings(deadline=None, max_examples=40)
+def test_intervals_are_exact_for_weights_of_every_type(kind, data):
+    """Kind: numpy's integers wrap, and int / int is a float. Witness: the product of the shares."""
+    rows = data.draw(
+        st.lists(st.lists(st.integers(0, 255), min_size=2, max_size=4), max_size=30)
+    )
+    rows = [[*row, 1] for row in rows]
+    symbols = [data.draw(st.integers(0, len(row) - 1)) for row in rows]
+    low, width = chapter("loss-many-faces").interval(
+        [[kind(w) for w in row] for row in rows], symbols
+    )
+    shares = [Fraction(row[s], sum(row)) for row, s in zip(rows, symbols, strict=True)]
+    assert type(width) is Fraction and width == math.prod(shares, start=Fraction(1))
+    assert type(low) is Fraction and 0 <= low <= 1 - width

@@ -317,3 +317,9 @@ def test_the_explorable_has_torchs_two_means(c, run_script, w):
     assert [done["said"][f"m{i}"] for i in (0, 1)] == [
         f"{m:.2f}" for m in c.two_means(w)
     ]
+
+
+@pytest.mark.parametrize("kind", [complex, object, bool, str])
+def test_weights_that_are_no_real_numbers_are_refused(c, kind):
+    with pytest.raises(TypeError, match="real numbers"):
+        c.cross_entropy(np.zeros((1, 2)), np.array([0]), weight=np.ones(2).astype(kind))

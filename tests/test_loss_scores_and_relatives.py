@@ -277,3 +277,12 @@ def test_nothing_counted_is_no_gradient():
     model = torch.nn.Linear(3, 4, dtype=torch.float64)
     batch = [(torch.ones(2, 3, dtype=torch.float64), torch.full((2,), -100))]
     assert not ch.accumulated_gradient(model, batch).any()
+
+
+@pytest.mark.parametrize("y", [0, 1])
+def test_what_has_no_weight_costs_nothing_even_if_it_cannot_be(y):
+    """Kind: 0 · −∞. An example of weight 0 adds 0, and a slope of 0."""
+    z = torch.tensor([[0.0, -math.inf]], requires_grad=True)
+    loss = ch.weighted(torch.tensor([y]), z, torch.tensor([1.0, 0.0]))
+    (slope,) = torch.autograd.grad(loss.sum(), z)
+    assert loss.item() == 0 and not slope.any()

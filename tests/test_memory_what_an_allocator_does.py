@@ -388,3 +388,57 @@ def test_the_board_says_something_without_a_script(browser):
     assert "killed, with" in page.inner_text("figure")
     assert page.locator(".heap .l").count() >= 5
     context.close()
+
+
+@pytest.mark.parametrize("make", ["Dodger", "Drunk", "Buddy"])
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                1,
+                3,
+                2**47,
+                2**60,
+                0,
+                -1,
+                True,
+                1.0,
+                1.5,
+                None,
+                "1",
+                np.int64(2),
+                np.float64(2),
+            ]
+        ),
+        min_size=1,
+        max_size=8,
+    ),
+    st.data(),
+)
+def test_all_allocators_of_the_page_have_one_idea_of_a_whole_number(make, sizes, data):
+    """Kind: what is served and what is refused; a refused call changes nothing."""
+    c = chapter("memory-what-an-allocator-does")
+    heap = c.Drunk(0) if make == "Drunk" else getattr(c, make)()
+
+    def books():
+        return dict(heap.used), set(getattr(heap, "odd", ())), heap.top
+
+    live = []
+    for size in sizes:
+        was = books()
+        fine = not isinstance(size, (bool, float, str, type(None))) and size >= 1
+        if fine:
+            live.append(heap.malloc(size))
+        else:
+            with pytest.raises(ValueError):
+                heap.malloc(size)
+            assert books() == was
+        wrong = data.draw(st.sampled_from([0.0, True, None, "0", -7, 1.0]))
+        was = books()
+        with pytest.raises(ValueError):
+            heap.free(wrong)
+        assert books() == was
+    for address in live:
+        heap.free(np.int64(address) if address < 2**62 else address)
+    assert not heap.used

@@ -162,6 +162,22 @@ def test_che_knows_files_that_are_hardly_or_never_asked_for(weights, data):
     assert compute.che(p, size) == pytest.approx(float(exact), abs=2e-9 * size)
 
 
+@quick
+@given(st.lists(st.integers(1, 99), min_size=3, max_size=40))
+def test_probabilities_may_have_been_float32(weights):
+    """Kind: a sum that is 1 in the type that it came from."""
+    p = np.array(weights) / sum(weights)
+    for rounded in (np.float32(p), np.float32(p).astype(float)):
+        assert abs(compute.che(rounded, 1) - compute.che(p, 1)) < 1e-5
+
+
+def test_queues_without_speeds_are_refused_and_no_queue_takes_no_time():
+    for queues, speeds in (([[1.0], [1.0]], [1]), ([[1.0]], []), ([[1.0]], [math.nan])):
+        with pytest.raises(ValueError, match="speed above 0"):
+            compute.schedule(queues, speeds, False)
+    assert compute.makespan([], [], False) == compute.makespan([[]], [1], True) == 0
+
+
 @pytest.mark.parametrize(
     "p", [[1, 1, 1], [0.5, 0.6, -0.1], [], [[0.5, 0.5]], [math.nan]]
 )

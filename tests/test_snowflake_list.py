@@ -11,6 +11,7 @@ import os
 import random
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from types import SimpleNamespace
@@ -516,3 +517,23 @@ def test_the_cells_of_the_chapter_run_on_a_bucket(bucket):
     address, checks = json.loads(said)
     assert address.startswith(f"{BUCKET}/") and checks >= 6
     assert bucket.client.list_objects_v2(Bucket=BUCKET).get("KeyCount", 0) == 0
+
+
+@pytest.mark.parametrize(
+    "path", ["t/data/x", "t/v/x", "a/b/data/x", "a/b/v/x", "t/x", "x"]
+)
+def test_objects_at_any_depth_are_written_and_their_drafts_found(
+    code, path, monkeypatch
+):
+    monkeypatch.delenv("BOOK_S3_ENDPOINT", raising=False)
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(folder)
+        store.put(path, b"1")
+        assert not store.create(path, b"2") and store.get(path) == b"1"
+        assert store.create(f"{path}2", b"2") and store.get(f"{path}2") == b"2"
+        store._draft(path, b"left by a killed writer")
+        if path.count("/") > 1:
+            table = path.rsplit("/", 2)[0]
+            store.create(f"{table}/v/00000000.json", pack({}))
+            found = code.garbage(store, [table], {table: [0]})
+            assert any("/drafts/" in name for name in found)

@@ -383,3 +383,52 @@ def test_stray_depth_refuses_what_is_no_share(code):
             code.stray_depth(eps)
     assert code.stray_depth(1) == pytest.approx(40 * 4999 / 5001, abs=0.01)
     assert code.stray_depth(0.5, k=1, m=1) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("column", ["order", "a b", 'a"b', "select", "Weiß", "x; --"])
+def test_a_column_of_any_name_is_asked_for(code, column):
+    """Kind: a name that is a word of SQL's, or holds what SQL does not like in names."""
+    con = duckdb.connect()
+    con.register("rows_", pa.table({column: pa.array([1, 2, None])}))
+    for p in (
+        ("=", column, 1),
+        ("not", ("null", column)),
+        ("in", column, [1]),
+        ("between", column, 0, 9),
+    ):
+        (count,) = con.execute(
+            f"SELECT count(*) FROM rows_ WHERE {code.sql(p)}"
+        ).fetchone()
+        seen = [code.truth(p, {column: v}) for v in (1, 2, None)]
+        assert count == seen.count(code.TRUE)
+    con.close()
+
+
+@pytest.mark.parametrize(
+    "p",
+    [
+        ("in", "a", "ab"),
+        ("in", "a", {1}),
+        ("in", "a", 5),
+        ("in", "a", None),
+        ("like", "a", 5),
+        ("like", "a", b"a"),
+    ],
+)
+def test_a_list_that_is_none_and_a_pattern_that_is_none_are_refused(code, p):
+    for ask in (lambda: code.truth(p, {"a": "a"}), lambda: code.verdict(p, {})):
+        with pytest.raises(ValueError, match="no predicate"):
+            ask()
+
+
+def test_codes_of_two_numbers_do_not_wrap(code):
+    """Kind: numpy's integers wrap. Witness: Python's own."""
+    for kind in (np.int8, np.int32, np.int64, np.uint16):
+        x, y = np.array([5, 100], kind), np.array([77, 3], kind)
+        want = [
+            sum((a >> b & 1) << 2 * b + 1 | (c >> b & 1) << 2 * b for b in range(31))
+            for a, c in zip(x.tolist(), y.tolist(), strict=True)
+        ]
+        assert code.interleave(x, y, 31).tolist() == want
+    with pytest.raises(ValueError, match="room"):
+        code.interleave(np.array([1]), np.array([1]), 32)

@@ -353,6 +353,9 @@ def test_whole_numbers_of_every_type_are_the_same_numbers(numbers, kind, a, b):
         assert one.read(kind(a + 1)) == two.read(a + 1)
     assert numbers.before(kind(a), kind(b)) == numbers.before(a, b)
     assert numbers.unwrap(kind(a), kind(b), kind(a)) == numbers.unwrap(a, b, a)
+    assert numbers.before(a, b, kind(8)) == numbers.before(a, b, 8)
+    assert type(numbers.unwrap(a, b, a, kind(8))) is int
+    assert numbers.unwrap(a, b, a, kind(8)) == numbers.unwrap(a, b, a, 8)
 
 
 @pytest.mark.parametrize("bad", [0.0, 1.5, float("nan"), "1", None, True, np.bool_(1)])

@@ -373,3 +373,25 @@ def test_a_cache_takes_the_rows_it_was_made_for():
         with pytest.raises(ValueError):
             cache.append(layer, K, V)
     assert not cache.log.any()
+
+
+@pytest.mark.parametrize("kind", ["i1", "u1", "i4", "i8", "f2", "f4", "f8"])
+@few
+@given(seed=SEEDS)
+def test_norm_and_turn_of_the_engine_take_every_type(kind, seed):
+    """Kind: the answer takes its type from the input. Witness: the same numbers in float64."""
+    c, rng = chapter("transformer-inference"), np.random.default_rng(seed)
+    x = (
+        rng.integers(0, 127, (3, 4)).astype(kind)
+        if kind[0] in "iu"
+        else (rng.normal(size=(3, 4)) * 300).astype(kind)
+    )
+    room = {"f2": 2e-3, "f4": 1e-5, "i1": 1e-5, "u1": 1e-5}.get(kind, 1e-12)
+    for f in (lambda x: c.rms_norm(x, 1.0), lambda x: c.rotate(x, np.arange(3))):
+        wide = f(x.astype(float))
+        assert f(x).dtype.kind == "f"
+        size = np.abs(wide).max()
+        np.testing.assert_allclose(f(x), wide, rtol=0, atol=room * size)
+    with pytest.raises(TypeError, match="floats"):
+        cache = c.KVCache(c.Shape(5, d=8, n_heads=2, n_kv=2, n_layers=2), 4, int)
+        cache.append(0, np.ones((2, 1, 4)), np.ones((2, 1, 4)))
