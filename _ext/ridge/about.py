@@ -10,6 +10,7 @@ from urllib.parse import quote
 import yaml
 from docutils import nodes
 
+from .chinese import say
 from .claims import find, number_of
 from .page import ROOT, repository
 from .pages import TEMPLATES
@@ -101,7 +102,7 @@ def beside(app):
         (Path(app.outdir) / "sitemap.xml").write_text(text, encoding="utf-8")
     lost = TEMPLATES.get_template("lost.html")
     body = lost.render(url=address(), home=uri(app.config.root_doc))
-    yield "404", {"title": "Not here", "body": body}, "page.html"
+    yield "404", {"title": say("Not here"), "body": body}, "page.html"
 
 
 def known(app, config):
