@@ -78,6 +78,8 @@ def around(app, pagename, templatename, context, doctree):
     first = next(iter(doctree.findall(nodes.paragraph)), nodes.paragraph())
     links["source"] = _address("source", path=file.as_posix())
     links["history"] = _address("history", path=file.as_posix())
+    if os.environ.get("BOOK_PDF"):  # set where `make pdf` will follow
+        links["pdf"] = context["pathto"](f"pdf/{file.stem}.pdf", True)
     if file.suffix == ".ipynb":
         links["zip"] = context["pathto"](f"handout/{file.stem}.zip", True)
     home = pagename == app.config.root_doc
