@@ -44,35 +44,55 @@ def draw_mountain(ax):
         ax.plot(x, hill, color=colour, ls="-", lw=0.8, alpha=0.7)
 
 
-def key_frame(p, q, entropy, divergence):
-    """Return an SVG: bars of p and q over four symbols; entropy + divergence (bits) laid end to end, 52 px to the bit."""
-    colour = {"p": "var(--ochre, #a8742a)", "q": "var(--azurite, #2372b0)"}
-    total = entropy + divergence
+def strip_frame(q, c, words, number, k, tokens, bits):
+    """Return an SVG: the strips that the first k of twelve digits of `number` open, 284 px wide each.
 
-    def rect(cls, x, y, width, height):
-        return (
-            f'<rect class="{cls}" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" '
-            f'fill="{colour[cls[0]]}"/>'
-        )
-
-    marks = [rect("p", 40 + 78 * i, 96 - 84 * a, 24, 84 * a) for i, a in enumerate(p)]
-    marks += [rect("q", 67 + 78 * i, 96 - 84 * b, 24, 84 * b) for i, b in enumerate(q)]
-    marks += [
-        rect("p h", 4, 142, 52 * entropy, 16),
-        rect("q d", 4 + 52 * entropy, 142, 52 * divergence, 16),
-    ]
-    marks += [
-        f'<text x="{66 + 78 * i}" y="111" text-anchor="middle">{s}</text>'
-        for i, s in enumerate("ABCD")
-    ]
+    q holds the model's rows, c is the first row to use; `tokens` are those known from the digits, at a price of `bits`.
+    """
+    unit = 2.0**-k
+    first, lo, size = (number >> (12 - k)) * unit, 0.0, 1.0
+    marks = {"piece": "", "zoom": "", "cuts": "", "block": "", "name": ""}
+    for t in range(8):
+        y, cuts, zoom, name, piece, block = 34 + 30 * t, "", "", "", (0, 0), (0, 0)
+        if t <= len(tokens):
+            ends = np.r_[0, q[c].cumsum()]
+            a = (first - lo) / size
+            block = max(a, 0), min(a + unit / size, 1)
+            cuts = "".join(f"M{70 + 284 * u:.1f} {y}v16" for u in ends)
+            cuts, name = f"{cuts}M70 {y}h284m0 16h-284", "?"
+        if t < len(tokens):
+            c = tokens[t]
+            name, piece = words[c], (ends[c], ends[c + 1])
+            lo, size = lo + size * piece[0], size * (piece[1] - piece[0])
+            if t < 7:
+                left, right = (70 + 284 * u for u in piece)
+                zoom = f"M{left:.1f} {y + 16}L70 {y + 30}M{right:.1f} {y + 16}L354 {y + 30}"
+        marks["name"] += f'<text x="4" y="{y + 13}" data-say="t{t}">{name}</text>'
+        marks["zoom"] += f'<path data-zoom="{t}" d="{zoom}"/>'
+        marks["cuts"] += f'<path data-cuts="{t}" d="{cuts}"/>'
+        marks["piece"] += _band("piece", t, piece, y, 16, 0)
+        marks["block"] += _band("block", t, block, y + 3, 10, 1.5)
+    digits = f"{number:012b}"[:k]
+    line = "".join(words[i][0] for i in tokens) or "–"
+    blue, red = "var(--azurite, #2372b0)", "var(--cinnabar, #c8452d)"
     return (
-        '<svg viewBox="0 0 360 196" width="100%" style="max-width:560px" font-size="12" fill="currentColor" '
-        'role="img" aria-label="Truth p and model q as bars over four symbols. Below them entropy and '
-        f'divergence, laid end to end, make the cross entropy.">{"".join(marks)}'
-        '<path d="M30 96.5H345" stroke="currentColor" stroke-width=".6"/>'
-        f'<text x="345" y="14" text-anchor="end"><tspan fill="{colour["p"]}">■ truth p</tspan> '
-        f'<tspan fill="{colour["q"]}">■ model q</tspan></text>'
-        '<text x="4" y="134">H(p) + KL(p‖q) = H(p, q)</text>'
-        f'<text x="4" y="176" data-say="bits">{entropy:.3f} + {divergence:.3f} = {total:.3f} bits</text>'
-        f'<text x="4" y="192" data-say="nats">{total * math.log(2):.3f} nats; perplexity {2**total:.3f}</text></svg>'
+        '<svg viewBox="0 0 360 326" width="100%" style="max-width:560px" font-size="13" fill="currentColor" '
+        'role="img" aria-label="Eight strips, each the chosen piece of the one above it. A red block of all '
+        'numbers that begin with the digits read; where it lies inside one piece, the token is known.">'
+        f'<text x="70" y="26">0</text><text x="354" y="26" text-anchor="end">1</text>'
+        f'<g fill="{blue}" opacity=".4">{marks["piece"]}</g>'
+        f'<g fill="none" stroke="{blue}" stroke-width=".8">{marks["zoom"]}</g>'
+        f'<g fill="none" stroke="currentColor" stroke-width=".8">{marks["cuts"]}</g>'
+        f'<g fill="{red}" opacity=".85">{marks["block"]}</g>{marks["name"]}'
+        f'<text x="4" y="286">digits <tspan data-say="digits" fill="{red}">0.{digits}</tspan></text>'
+        f'<text x="4" y="303">line <tspan data-say="line">{line}</tspan></text>'
+        f'<text x="4" y="320" font-size="12.5" data-say="price">digits read: {k}; price of the {len(tokens)} known tokens: '
+        f"{bits:.2f} bits</text></svg>"
     )
+
+
+def _band(what, t, ends, y, height, least):
+    """Return the rectangle of one piece or block; an open block is at least `least` px wide."""
+    left, right = ends
+    wide = max(least if right > 0 else 0, 284 * (right - left))
+    return f'<rect data-{what}="{t}" x="{70 + 284 * left:.1f}" y="{y}" width="{wide:.1f}" height="{height}"/>'

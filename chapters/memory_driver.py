@@ -16,6 +16,7 @@ import sys
 import tempfile
 import textwrap
 from array import array
+from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from pathlib import Path
 
@@ -84,6 +85,17 @@ def measure(workload, allocator="glibc", env=None, data=b"", **arguments):
     return noted
 
 
+def measure_all(runs, at_once=2, **arguments):
+    """Measure {name: (workload, allocator, settings, arguments)}, a few at once."""
+
+    def one(run):
+        workload, allocator, env, own = run
+        return measure(workload, allocator, env, **arguments, **own)
+
+    with ThreadPoolExecutor(at_once) as pool:
+        return dict(zip(runs, pool.map(one, runs.values()), strict=True))
+
+
 def _recorded(key):
     """Return what was noted when the record was made; ValueError for a run that is not in it."""
     lines = RECORD.read_text(encoding="utf-8").splitlines()
@@ -91,6 +103,16 @@ def _recorded(key):
     if key not in recorded:
         raise ValueError(f"no such allocator here, and nothing recorded for {key!r}")
     return recorded[key]
+
+
+class CLibrary:
+    """malloc and free of this process, by address, for replaying a record at its limit of speed."""
+
+    def __init__(self):
+        library = ctypes.CDLL(None)
+        self.malloc, self.free = library.malloc, library.free
+        self.malloc.restype, self.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+        self.free.restype, self.free.argtypes = None, [ctypes.c_void_p]
 
 
 class Heap:

@@ -1,15 +1,16 @@
-"""The map that opens both Snowflake chapters: services, warehouses, store, and the question that each section asks of them."""
+"""The map that opens the three Snowflake chapters: services, warehouses, store, and the question that each section asks of them."""
 
 import matplotlib.pyplot as plt
 
-# Part: (height of its lower edge, colour, what it is, the questions of the two chapters that are asked of it).
+# Part: (height of its lower edge, colour, what it is, the questions of the three chapters that are asked of it).
 PARTS = {
     "services": (
         6.9,
         "C0",
         "SERVICES, shared: who may, the plan, the list of files",
         {
-            "storage": ("What may be skipped?", "What if several write at once?"),
+            "numbers": ("What may be skipped?",),
+            "list": ("What if several write at once?",),
             "compute": ("Whose file is it?", "How many nodes should we rent?"),
         },
     ),
@@ -18,7 +19,6 @@ PARTS = {
         "C1",
         "WAREHOUSES, each customer's own: nodes with a cache",
         {
-            "storage": (),
             "compute": (
                 "Move now, or when asked?",
                 "One node falls behind",
@@ -31,7 +31,8 @@ PARTS = {
         "C2",
         "STORE, shared: immutable files, never full, slow to ask",
         {
-            "storage": ("Where do the tables live?", "How should the rows lie?"),
+            "numbers": ("Where do the tables live?", "How should the rows lie?"),
+            "list": ("Who may be thrown away?",),
             "compute": ("Where do half-finished results go?",),
         },
     ),
@@ -39,8 +40,8 @@ PARTS = {
 
 
 def architecture(chapter):
-    """Draw the three layers; the questions of `chapter`, "storage" or "compute", are filled, the other's are empty."""
-    if chapter not in ("storage", "compute"):
+    """Draw the three layers; the questions of `chapter`, "numbers", "list" or "compute", are filled, the others' are empty."""
+    if chapter not in ("numbers", "list", "compute"):
         raise ValueError(f"there is no Snowflake chapter {chapter!r}")
     fig, ax = plt.subplots(figsize=(6.4, 6.2))
     for low, colour, words, questions in PARTS.values():

@@ -1,4 +1,4 @@
-"""For chapters/snowflake-storage.ipynb: a small object store that counts what is asked of it, and races over it;
+"""For the Snowflake chapters on numbers and list: a small object store that counts what is asked of it, and races over it;
 which types its pruner compares; and how its lists of files are written.
 
 By default it is a temporary folder. The engines read it through `pyarrow.fs`, as they would read a bucket. The same

@@ -36,6 +36,21 @@ def store_uri(folder):
     )
 
 
+def make_table(store, rng, files=120, rows=1000):
+    """Write `files` Parquet files of random sales; return their names and the total."""
+    system, base = fs.FileSystem.from_uri(store)
+    system.create_dir(base)
+    names, total = [], 0
+    for i in range(files):
+        cents = rng.integers(1, 100_000, rows)
+        names.append(f"sales-{i:03}.parquet")
+        pq.write_table(
+            pa.table({"cents": cents}), f"{base}/{names[-1]}", filesystem=system
+        )
+        total += int(cents.sum())
+    return names, total
+
+
 # A node of a page has to be small: one pool of memory, which gives back what it does not use.
 _SMALL = {"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "1"}
 

@@ -102,6 +102,37 @@ def named(widget):
     return str(widget.key).startswith("FormSubmitter:")
 
 
+def label(source, rows):
+    """Mark rows of a labelling tool one by one; return the number that its page shows after each."""
+    forget_caches()
+    tool, shown = Real(source), []
+    tool.run()
+    for row in rows:
+        tool.run({"Row": row})
+        shown.append(tool.run({"Spam": True})["main"][-1][1])
+    return [int(text.split()[0]) for text in shown]
+
+
+CHANGES = [  # kind, arguments before, arguments after, another value, is it kept under a key?
+    ("slider", "'A', 0, 9, 1", "'B', 0, 9, 1", 7, True),
+    ("slider", "'A', 0, 9, 1", "'A', 0, 9, 2", 7, True),
+    ("slider", "'A', 0, 9, 1", "'A', -1, 9, 1", 7, False),
+    ("slider", "'A', 0, 9, 1", "'A', 0, 8, 1", 7, False),
+    ("slider", "'A', 0, 8, 2, 2", "'A', 0, 8, 2, 1", 6, False),
+    ("text_input", "'A'", "'B'", "x", True),
+    ("text_input", "'A', 'u'", "'A', 'v'", "x", True),
+    ("text_input", "'A', max_chars=5", "'A', max_chars=6", "x", False),
+    ("number_input", "'A', value=1", "'B', value=1", 7, True),
+    ("number_input", "'A', value=1", "'A', value=2", 7, True),
+    ("checkbox", "'A'", "'B'", True, True),
+    ("checkbox", "'A', False", "'B', False", True, True),
+    ("radio", "'A', [1, 2, 3]", "'A', [3, 2, 1]", 2, True),
+    ("selectbox", "'A', ['u', 'v']", "'A', ['u', 'v', 'w']", "v", True),
+    ("selectbox", "'A', ['u', 'v'], 0", "'B', ['u', 'v'], 0", "v", True),
+    ("sidebar.slider", "'A', 0, 9, 1", "", 7, True),
+]
+
+
 def app(source, *steps):
     return dedent(source).strip() + "\n", steps
 

@@ -13,7 +13,9 @@ A Session keeps what a browser keeps (the elements of the page, the values of it
 
 import ctypes
 import hashlib
+import io
 import json
+import multiprocessing
 import os
 import platform
 import signal
@@ -22,6 +24,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 from pathlib import Path
@@ -85,6 +88,88 @@ def _die_with_parent():
     LIBC.prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
+class Spawned:
+    """A new interpreter that runs `streamlit` with these words; all that it says goes to a file."""
+
+    def __init__(self, words, home, said):
+        ours = {k: v for k, v in os.environ.items() if not k.startswith("STREAMLIT_")}
+        with open(said, "w") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-u", "-m", "streamlit", *words],
+                cwd=home,
+                # No settings from the reader's home, and nothing written there.
+                env=ours | {"HOME": home, "PYTHONUSERBASE": site.getuserbase()},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                preexec_fn=_die_with_parent if LIBC else None,
+            )
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def runs(self):
+        return self.process.poll() is None
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+
+class Forked:
+    """The same from a process that has imported Streamlit already: a start takes a fraction of the time.
+
+    That process is multiprocessing's fork server. Its children end with the one that asked for them, and then it does.
+    """
+
+    _method = None
+
+    def __init__(self, words, home, said):
+        if Forked._method is None:
+            Forked._method = multiprocessing.get_context("forkserver")
+            Forked._method.set_forkserver_preload([__name__, "streamlit_ready"])
+        self.process = Forked._method.Process(
+            target=_streamlit, args=(words, home, str(said)), daemon=True
+        )
+        self.process.start()
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def runs(self):
+        return self.process.is_alive()
+
+    def kill(self):
+        self.process.kill()
+        self.process.join()
+
+
+def _end_with_parent():
+    """End this process when the one that asked for it ends; the fork server ends when all of its children have."""
+    multiprocessing.parent_process().join()
+    os._exit(0)
+
+
+def _streamlit(words, home, said):
+    """Be `streamlit` with these words, in a process made by fork; all that is said goes to a file, unbuffered."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    out = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(out, 1)
+    os.dup2(out, 2)
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        raw = open(number, "wb", buffering=0, closefd=False)
+        setattr(sys, name, io.TextIOWrapper(raw, write_through=True))
+    for name in [n for n in os.environ if n.startswith("STREAMLIT_")]:
+        del os.environ[name]
+    os.environ |= {"HOME": home, "PYTHONUSERBASE": site.getuserbase()}
+    os.chdir(home)
+    from streamlit.web import cli
+
+    cli.main(words, prog_name="streamlit")
+
+
 class Server:
     """`streamlit run` in a child process, on loopback alone. As a context it ends with its block, also on failure.
 
@@ -125,43 +210,25 @@ class Server:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         flags = [f"--{name}={value}" for name, value in self.options.items()]
-        ours = {k: v for k, v in os.environ.items() if not k.startswith("STREAMLIT_")}
-        # No settings from the reader's home, and nothing written there.
-        home = {"HOME": self._folder.name, "PYTHONUSERBASE": site.getuserbase()}
-        with open(self._said, "w") as said:
-            self.process = subprocess.Popen(
-                [
-                    *(sys.executable, "-u", "-m", "streamlit", "run", str(path)),
-                    f"--server.port={self.port}",
-                    *flags,
-                ],
-                cwd=self._folder.name,
-                env=ours | home,
-                stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=subprocess.STDOUT,
-                preexec_fn=_die_with_parent if LIBC else None,
-            )
+        words = ["run", str(path), f"--server.port={self.port}", *flags]
+        start = Forked if LIBC else Spawned
+        self.process = start(words, self._folder.name, self._said)
 
     def _answers(self):
         """Wait until our server says that it is well; False when its process has ended, or says nothing for too long."""
         deadline = time.monotonic() + PATIENCE
-        while self.process.poll() is None and time.monotonic() < deadline:
+        while self.process.runs() and time.monotonic() < deadline:
             try:
                 with urllib.request.urlopen(self.url + "_stcore/health", timeout=60):
-                    return self.process.poll() is None
+                    return self.process.runs()
             except OSError:
                 time.sleep(0.05)
         return False
 
     def _end(self):
-        if self.process is not None and self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(60)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+        """Kill the process, which has nothing to tidy up: its folder is ours, its pages are closed."""
+        if self.process is not None and self.process.runs():
+            self.process.kill()
 
     def stop(self):
         """End the process and remove its folder; harmless when done twice."""
@@ -181,7 +248,7 @@ class Server:
     @property
     def words(self):
         """All that the server and its scripts have printed."""
-        return self._said.read_text(encoding="utf-8")
+        return self._said.read_text(encoding="utf-8") if self._said.exists() else ""
 
     def until(self, line):
         """Wait until a script has printed this line; raise TimeoutError when none does."""

@@ -1,6 +1,6 @@
-"""The receiver that tcp-the-stream writes and explains cell by cell, for the chapters that use it.
+"""The receiver that tcp-the-contract writes and explains cell by cell, for the chapters that use it.
 
-The chapter is its source: tests/test_tcp_the_stream.py holds the two together.
+The chapter is its source: tests/test_tcp_the_contract.py holds the two together.
 """
 
 import threading

@@ -73,3 +73,10 @@ def allowed(mask, scores):
         raise ValueError(
             f"a mask of shape {mask.shape} does not fit scores of shape {scores.shape}"
         ) from None
+
+
+def summed_to(gradient, shape):
+    """Add up a gradient over the axes along which an array of this shape was shared."""
+    gradient = gradient.sum(axis=tuple(range(gradient.ndim - len(shape))))
+    shared = tuple(i for i, n in enumerate(shape) if n == 1 != gradient.shape[i])
+    return gradient.sum(axis=shared, keepdims=True)

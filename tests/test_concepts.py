@@ -310,12 +310,12 @@ def test_the_paths_of_the_book_have_starts_and_goals():
         assert goals and known <= set(CONCEPTS) >= set(goals)
 
 
-def test_who_comes_for_the_chapters_about_living_reads_these_three():
+def test_who_comes_for_the_chapters_about_living_reads_these_four():
     """What they need from elsewhere is said in the boxes at their heads, and no more than is needed."""
     path = next(p for p in ROLES["paths"] if p["id"] == "walking")
     known, goals = planner.start_and_goals(path, ROLES, CONCEPTS)
     plan = planner.least_plan(BEFORE, known, goals)
-    stems = {"living-switch", "living-year", "living-russell"}
+    stems = {"living-switch", "living-offers", "living-year", "living-russell"}
     assert {CONCEPTS[n].chapter for n in plan} == stems
     used = {b for n in plan for b in BEFORE[n]}
     assert set(path["told"]) <= used
@@ -420,6 +420,6 @@ def test_evidence_speaks_for_and_against():
     for row in rows:
         assert set(row) == fields and all(str(v).strip() for v in row.values()), row
         assert row["status"] in {"supported", "mixed", "contradicted"}, row
-    for stem in ("living-switch", "living-year", "living-russell"):
+    for stem in ("living-switch", "living-offers", "living-year", "living-russell"):
         verdicts = {row["status"] for row in rows if row["chapter"] == stem}
         assert verdicts - {"supported"}, f"{stem} has met no contrary evidence"

@@ -154,13 +154,3 @@ def test_the_browser_makes_pythons_pictures(c, run_script, k):
         if name != "picture":
             said = float(done["said"][name].removesuffix(" dB"))
             assert abs(said - c.decibels(version, c.SMALL)) < 0.051
-
-
-@pytest.mark.parametrize("turn", [0, 30, 45, 90])
-def test_the_turned_projection(c, run_script, turn):
-    said = run_script(c.TURN_SCRIPT, {"turn": turn})["said"]
-    a = np.radians(turn)
-    M = np.array([[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]])
-    told = [float(said[name].replace("−", "-")) for name in "pqrsuw"]
-    P = M.T @ np.full((2, 2), 0.5) @ M
-    np.testing.assert_allclose(told, [*P.flat, *(M.T @ [3, 1])], atol=0.0051)

@@ -1,7 +1,9 @@
 """chapters/linalg-missing-directions.ipynb: its claims beyond the sizes that it shows."""
 
 import numpy as np
+import pytest
 import sympy as sp
+from chapter_code import chapter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -37,3 +39,33 @@ def test_two_equal_eigenvalues_bring_a_factor_k(p, q, k):
     N = A - value * sp.eye(2)
     slope = k * value ** (k - 1) if k else 0
     assert N**2 == sp.zeros(2) and A**k == value**k * sp.eye(2) + slope * N
+
+
+@pytest.fixture(scope="module")
+def c():
+    return chapter("linalg-missing-directions")
+
+
+@settings(max_examples=40, deadline=None)
+@given(h=st.floats(1e-3, 1), delta=st.floats(1e-6, 1))
+def test_the_condition_is_one_over_the_gap_and_bounds_the_move(c, h, delta):
+    M = c.nearly(h)
+    values, V = np.linalg.eig(M)
+    # eig is exact for a matrix 100 n ε away: beside the corner, h²
+    room = 200 * EPS * np.linalg.norm(M) / h**2
+    assert abs(np.linalg.cond(V) * h - 1) <= room
+    assert np.abs(np.sort(values) - [3 - h, 3 + h]).max() <= room
+    M[1, 0] += delta
+    moved = np.sort(np.linalg.eigvals(M)) - [3 - h, 3 + h]
+    assert np.abs(moved).max() <= delta / (2 * h) + room
+
+
+@settings(max_examples=30, deadline=None)
+@given(value=st.floats(0.5, 5), steps=st.integers(1, 200))
+def test_powers_of_any_shear_creep(c, value, steps):
+    """[[λ, 1], [0, λ]] leads (0, 1) to a multiple of (k, λ)."""
+    angles = c.angles_to(np.array([[value, 1], [0, value]]), (1, 0), steps)
+    k = np.arange(1, steps + 1)
+    np.testing.assert_allclose(
+        np.tan(np.radians(angles)), value / k, rtol=100 * steps * EPS
+    )

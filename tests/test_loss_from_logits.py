@@ -50,7 +50,6 @@ def test_the_careful_loss_and_the_summary_know_forbidden_scores(c):
     for bad in ([math.nan, 1.0], [math.inf]):
         with pytest.raises(ValueError, match="nan or"):
             c.summary(bad)
-    assert math.isnan(c.looped_loss([], []))
 
 
 def test_edge_refuses_an_interval_without_one(c):
@@ -61,14 +60,6 @@ def test_edge_refuses_an_interval_without_one(c):
         1.0,
         float(np.nextafter(np.float32(1), np.float32(2))),
     )
-
-
-Z, Y = np.array([[1.0, 2.0, 0.5], [0.0, -1.0, 3.0]]), np.array([0, 2])
-
-
-def test_loop_refuses_ragged_input(c):
-    with pytest.raises(ValueError):
-        c.looped_loss(Z, Y[:1])
 
 
 @given(

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 sys.path.insert(0, str(CHAPTERS))
-from loss_drawing import key_frame, ring_spot  # noqa: E402
+from loss_drawing import ring_spot, strip_frame  # noqa: E402
 
 LN2 = math.log(2)
 quick = settings(max_examples=60, deadline=None)
@@ -224,21 +224,34 @@ def test_inputs_are_left_as_they_were(c):
     assert np.array_equal(logits, c.LOGITS) and list(p) == [0.5, 0.25, 0.25]
 
 
-def test_the_key_frame_shows_what_it_is_given():
-    picture = key_frame(
-        [0.5, 0.25, 0.125, 0.125], [0.125, 0.125, 0.25, 0.5], 1.75, 0.875
-    )
-    assert (
-        "1.750 + 0.875 = 2.625 bits" in picture
-        and "1.820 nats; perplexity 6.169" in picture
-    )
-    assert picture.count("<rect") == 10 and 'role="img"' in picture
-    assert f'class="q d" x="{4 + 52 * 1.75:.1f}"' in picture, (
-        "the divergence begins where the entropy ends"
-    )
-    assert np.allclose(ring_spot(0)[0], -ring_spot(1)[0]) and np.allclose(
-        ring_spot(10), ring_spot(0)
-    )
+def test_the_ring_is_closed():
+    assert np.allclose(ring_spot(0)[0], -ring_spot(1)[0])
+    assert np.allclose(ring_spot(10), ring_spot(0))
+
+
+@pytest.mark.parametrize("number", [0, 1, 650, 2345, 4094, 4095])
+def test_the_explorable_reads_what_python_reads(c, run_script, number):
+    """The page's JavaScript, run by a browser, against exact fractions and the key frame."""
+    q = c.softmax(c.LOGITS)
+    c.known_tokens.__globals__.update(n=8, q=q, context=[6])
+    words = [f"{a} {b}" for a, b in zip(c.VOCAB, "abcdefg", strict=True)]
+    data = {"z": c.LOGITS.astype(int).tolist(), "words": words}
+    for k in range(13):
+        tokens, bits = c.known_tokens(number, k)
+        done = run_script(c.STRIP, {"k": k, "n": number}, data)
+        assert done["said"]["line"] == ("".join(c.VOCAB[i] for i in tokens) or "–")
+        assert done["said"]["price"].endswith(f" {bits:.2f} bits")
+        picture = strip_frame(q, 6, words, number, k, tokens, bits)
+        assert done["said"]["digits"] == "0." + f"{number:012b}"[:k]
+        for text in ("digits", "line", "price"):
+            assert f">{done['said'][text]}</t" in picture
+        for t in range(8):
+            left, name = done["set"][f'[data-piece="{t}"] x'], done["said"][f"t{t}"]
+            assert f'<rect data-piece="{t}" x="{left}"' in picture
+            assert f'data-say="t{t}">{name}</text>' in picture
+            for what in ("cuts", "zoom"):
+                drawn = done["set"][f'[data-{what}="{t}"] d']
+                assert f'<path data-{what}="{t}" d="{drawn}"' in picture
 
 
 @pytest.mark.parametrize("source", [torch.float16, torch.bfloat16, torch.float32])

@@ -278,3 +278,15 @@ def test_a_huge_block_of_any_size_is_an_entry_and_not_a_list():
     for address in far:
         arena.free(address)
     assert arena.chunks.end == arena.chunks.mapped == 0
+
+
+@pytest.mark.parametrize("m", [1, 2, 4, 8])
+@pytest.mark.parametrize("n", [1, 16, 17, 65, 128, 129, 1030, 2049, 4096])
+def test_the_explorable_grants_what_python_grants(run_script, n, m):
+    said = run_script(C.SCRIPT, {"n": n, "m": str(m)})["said"]
+    given = C.granted_by(m, n)
+    assert said["given"] == f"given: {given} bytes"
+    assert said["asked"] == f"asked: {n} bytes"
+    assert f"wasted: {100 * (1 - n / given):.1f} %" in said["waste"]
+    if n > 16 * m:
+        assert 1 - n / given < 1 / (m + 1)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 
 import nbformat
@@ -14,6 +15,11 @@ sys.path.insert(0, str(CHAPTERS))
 import memory_driver
 
 real = chapter("memory-the-real-thing")
+CHAPTERS_MEASURED = (
+    "memory-jemalloc-2006",
+    "memory-the-real-thing",
+    "memory-that-climbs",
+)
 everywhere = pytest.mark.skipif(
     not memory_driver.libraries() and not os.environ.get("CI"),
     reason="no glibc on this machine",
@@ -71,7 +77,7 @@ def test_an_allocator_that_is_nowhere_is_an_error():
 
 
 def test_without_glibc_the_pages_show_what_was_recorded(monkeypatch, capsys):
-    """Every figure of the two chapters is in the record, nothing else is, and their checks hold for it."""
+    """Every figure of the three chapters is in the record, nothing else is, and their checks hold for it."""
     monkeypatch.setattr(memory_driver, "libraries", dict)
     asked, look_up = set(), memory_driver._recorded
     monkeypatch.setattr(
@@ -81,7 +87,7 @@ def test_without_glibc_the_pages_show_what_was_recorded(monkeypatch, capsys):
     monkeypatch.setattr(
         memory_driver.subprocess, "run", lambda *a, **k: pytest.fail("a child started")
     )
-    for chapter_name in ("memory-jemalloc-2006", "memory-the-real-thing"):
+    for chapter_name in CHAPTERS_MEASURED:
         notebook = nbformat.read(CHAPTERS / f"{chapter_name}.ipynb", 4)
         names = {"__name__": "page"}
         for cell in notebook.cells:
@@ -92,15 +98,21 @@ def test_without_glibc_the_pages_show_what_was_recorded(monkeypatch, capsys):
     assert asked == {json.loads(line)[0] for line in lines}
 
 
-@given(st.floats(0, 100), st.floats(0, 100), st.floats(0, 100), st.floats(0, 100))
-def test_the_tree_has_an_answer_for_everything(end, trimmed, one, other):
-    verdict = real.diagnose(100, end, trimmed, one, other, 1)
-    if end < 20:
-        assert verdict == "nothing is held"
-    elif trimmed < end / 2:
-        assert verdict in ("arenas × threads", "retention")
-    else:
-        assert "fragmentation" in verdict or "survivors" in verdict
+@pytest.mark.parametrize("percent", [0, 3, 10, 50])
+@pytest.mark.parametrize("k", [4, 16, 64])
+def test_the_explorable_draws_pythons_survivors(run_script, percent, k):
+    done = run_script(real.SCRIPT, {"q": percent, "k": str(k)})
+    *paths, kept, alive = real.draw_survivors(percent, k)
+    for name, path in zip(("live", "stay", "gone"), paths, strict=True):
+        drawn = re.findall(r"[-.0-9]+|[a-zA-Z]", done["set"][f".{name} d"])
+        wanted = re.findall(r"[-.0-9]+|[a-zA-Z]", path)
+        assert len(drawn) == len(wanted)
+        for one, two in zip(drawn, wanted, strict=True):
+            assert one == two or abs(float(one) - float(two)) < 1e-9
+    assert done["said"]["kept"] == f"{kept} of 48 pages stay"
+    expected = 100 * (1 - (1 - percent / 100) ** k)
+    assert f"for {alive} of {48 * k} objects" in done["said"]["why"]
+    assert f"^{k} = {expected:.0f} %" in done["said"]["why"]
 
 
 @given(

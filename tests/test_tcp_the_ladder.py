@@ -1,5 +1,6 @@
 """chapters/tcp-the-ladder.ipynb: the designs on conflicts larger than the chapter's, and the tools of its measurements."""
 
+import itertools
 import random
 import sys
 
@@ -131,3 +132,12 @@ def test_runners_hand_out_the_text(c):
     for run in (c.run_tcp, c.run_aioquic, *map(c.run_design, c.SEVEN[1:6])):
         seconds, out = run(course)
         assert b"".join(out) == c.BLOB and seconds >= 0
+
+
+@pytest.mark.parametrize("number", [1, 2, 13, 24])
+def test_the_explorable_reads_what_python_reads(c, run_script, number):
+    order = list(itertools.permutations(range(4)))[number - 1]
+    frame = c.read_in(order)
+    done = run_script(c.SCRIPT, {"order": number}, c.packed([frame] * 24))
+    assert done["said"]["order"] == frame[0]
+    assert done["set"][".texts"] == c.draw_texts(frame[1])

@@ -1,7 +1,5 @@
 """chapters/transformer-attention.ipynb: attention, masks and heads against PyTorch on inputs that nobody chose."""
 
-import math
-
 import numpy as np
 import pytest
 import torch
@@ -248,11 +246,14 @@ def test_the_perturbation_test_finds_each_wrong_bit(c, random):
     assert not c.sees_the_future(lambda q, k, v: v)
 
 
-def test_explorable_key_frame(c):
-    z = np.array([0.0, math.log(2), -50])
-    svg = c.draw_bars(z, 64, 1, True)
-    assert "0.667" in svg and "1.89" in svg, "weights 1/3 and 2/3 read e^H entries"
-    assert "1.000" in c.draw_bars(z, 4096, 1, False)
+def test_gradients_of_shared_arrays_are_added_up(c):
+    whole = np.arange(24.0).reshape(2, 3, 4)
+    np.testing.assert_array_equal(c.summed_to(whole, (2, 3, 4)), whole)
+    np.testing.assert_array_equal(c.summed_to(whole, (3, 4)), whole.sum(0))
+    np.testing.assert_array_equal(c.summed_to(whole, (1, 4)), whole.sum((0, 1))[None])
+    np.testing.assert_array_equal(
+        c.summed_to(whole, (2, 1, 4)), whole.sum(1, keepdims=True)
+    )
 
 
 @pytest.mark.parametrize("word", range(1, 6))

@@ -1,0 +1,82 @@
+"""For chapters/snowflake-compute.ipynb: requests by Zipf's law, LRU caches that have settled, and the exact hit rate as an integral."""
+
+import math
+from collections import OrderedDict
+
+import numpy as np
+from scipy import integrate
+
+
+def zipf(count, alpha):
+    """Return probabilities proportional to rank to the power -alpha."""
+    if count < 1:
+        raise ValueError(f"needs at least one file, got {count}")
+    weight = np.arange(1, count + 1) ** -float(alpha)
+    return weight / weight.sum()
+
+
+def sample(p, size, rng):
+    """Draw file numbers with probabilities p."""
+    return np.minimum(np.searchsorted(p.cumsum(), rng.random(size)), len(p) - 1)
+
+
+def probabilities(p):
+    """Return the positive ones among probabilities; refuse what are none."""
+    p = np.asarray(p, float)
+    # A sum of n numbers may be off by n roundings of numbers up to 1.
+    if p.ndim != 1 or not (p >= 0).all() or abs(p.sum() - 1) > 4e-16 * (len(p) + 4):
+        raise ValueError(f"probabilities are at least 0 and sum to 1, got {p}")
+    return p[p > 0]
+
+
+class LRU:
+    """A cache of files; the one unused for longest goes first."""
+
+    def __init__(self, capacity):
+        self.capacity, self.held = capacity, OrderedDict()
+
+    def use(self, file):
+        """Note a use of the file; return whether it was there."""
+        hit = file in self.held
+        self.held[file] = None
+        self.held.move_to_end(file)
+        if len(self.held) > self.capacity:
+            self.held.popitem(last=False)
+        return hit
+
+
+def settled(p, size, rng):
+    """Return an LRU cache after endless requests: the files by age of last request."""
+    cache = LRU(size)
+    ages = rng.exponential(1 / p)  # independent Poisson clocks, read backwards
+    for file in np.argsort(ages)[:size][::-1].tolist():
+        cache.use(file)
+    return cache
+
+
+def simulate(p, size, rng, requests=150_000):
+    """Return (hit rate, standard error) of a settled LRU cache, by simulation."""
+    cache = settled(p, size, rng)
+    hits = np.array([cache.use(file) for file in sample(p, requests, rng).tolist()])
+    means = hits.reshape(30, -1).mean(axis=1)
+    return means.mean(), means.std(ddof=1) / math.sqrt(30)
+
+
+def fewer(p, size, t):
+    """Return the probabilities that fewer than `size` files are asked in times t."""
+    law = np.zeros((size, len(t)))
+    law[0] = 1
+    for rate in p:
+        asked = -np.expm1(-rate * t)
+        law[1:] = law[1:] * (1 - asked) + law[:-1] * asked
+        law[0] *= 1 - asked
+    return law.sum(axis=0)
+
+
+def by_integral(p, size):
+    """Return the exact hit rate of LRU, by the integral over waiting times."""
+    x = np.linspace(-22, 10, 1601)  # t = exp(x)
+    t, total = np.exp(x), 0
+    for i, rate in enumerate(p):
+        total += rate**2 * np.exp(-rate * t) * fewer(np.delete(p, i), size, t)
+    return integrate.simpson(total * t, x=x)

@@ -1,0 +1,38 @@
+"""chapters/memory-that-climbs.ipynb: its programs are those of the chapter before, and its tree has no gap."""
+
+import ast
+
+import nbformat
+from chapter_code import CHAPTERS, chapter
+from hypothesis import given
+from hypothesis import strategies as st
+
+climbs = chapter("memory-that-climbs")
+
+
+def test_the_suspects_are_the_programs_of_the_chapter_before_word_for_word():
+    notebook = nbformat.read(CHAPTERS / "memory-the-real-thing.ipynb", 4)
+    source = (CHAPTERS / "memory_suspects.py").read_text(encoding="utf-8")
+    suspects = {
+        node.name: ast.get_source_segment(source, node)
+        for node in ast.parse(source).body
+        if hasattr(node, "name")
+    }
+    found = {}
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            for node in ast.parse(cell.source).body:
+                if getattr(node, "name", None) in suspects:
+                    found[node.name] = ast.get_source_segment(cell.source, node)
+    assert len(suspects) == 6 and found == suspects
+
+
+@given(st.floats(0, 100), st.floats(0, 100), st.floats(0, 100), st.floats(0, 100))
+def test_the_tree_has_an_answer_for_everything(end, trimmed, one, other):
+    verdict = climbs.diagnose(100, end, trimmed, one, other, 1)
+    if end < 20:
+        assert verdict == "nothing is held"
+    elif trimmed < end / 2:
+        assert verdict in ("arenas × threads", "retention")
+    else:
+        assert "fragmentation" in verdict or "survivors" in verdict
