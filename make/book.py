@@ -15,6 +15,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from edition import TEXTS as EDITION
+from edition import complete
 from execution import run
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -24,7 +26,7 @@ SITE, DOCTREES, STATE = (
     ROOT / "_build/.doctrees",
     ROOT / "_build/site.json",
 )
-EDITION, ZH = ROOT / "chapters/zh", ROOT / "_build/zh"
+ZH = ROOT / "_build/zh"
 FRAME = (
     "_ext",
     "make/execution.py",
@@ -71,8 +73,8 @@ def sphinx(*options, **more):
 
 
 def chinese():
-    """Build the Chinese edition, where chapters/zh has texts; return its exit status and its faults."""
-    if not EDITION.exists():
+    """Build the Chinese edition, where its texts are complete; return its exit status and its faults."""
+    if not complete():
         return 0, []
     import yaml
 
@@ -117,7 +119,7 @@ def build():
     if any(code for code, _ in ends):
         discard()
         return [words for _, faults in ends for words in faults]
-    if EDITION.exists():
+    if complete():
         shutil.copytree(ZH / "_build/html", SITE / "zh", dirs_exist_ok=True)
     STATE.write_text(json.dumps({"frame": frame, "texts": texts}), encoding="utf-8")
     return []

@@ -14,6 +14,7 @@ A piece whose English has changed since is not shown: the page has the English, 
 
 import hashlib
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -30,6 +31,12 @@ def digest(text):
 
 def pages():
     return sorted([*CHAPTERS.glob("*.ipynb"), *CHAPTERS.glob("*.md")])
+
+
+def complete():
+    """Is there a translation of every page? Until then the edition is built only where BOOK_LANGUAGES=en,zh asks for it."""
+    asked = "zh" in os.environ.get("BOOK_LANGUAGES", "")
+    return asked or all((TEXTS / f"{path.stem}.md").exists() for path in pages())
 
 
 def pieces(path):
