@@ -5,7 +5,7 @@ GUARD := $(PY) make/guard.py
 export OMP_NUM_THREADS = 1
 export OPENBLAS_NUM_THREADS = 1
 
-.PHONY: book test serve chapter audit audit-checks elsewhere format lock clean help
+.PHONY: book test serve chapter audit audit-checks elsewhere stale pdf format lock clean help
 
 book: .venv/installed          ## run the chapters that changed, build the site, say where it is
 	@$(GUARD) $(PY) make/book.py
@@ -32,6 +32,12 @@ audit-checks: .venv/testing    ## which changes to a chapter's program no check 
 format: .venv/testing          ## notebooks without outputs, in canonical form; code by ruff
 	@$(PY) tests/notebook_form.py
 	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .
+
+pdf: .venv/testing             ## print the built book and each chapter, in _build/html/pdf; needs Chromium
+	@$(PY) make/pdf.py
+
+stale:                         ## what of the Chinese edition waits to be translated
+	@python3 make/edition.py
 
 lock:                          ## write constraints.txt: one lock for all Pythons and systems
 	@bash make/install.sh lock

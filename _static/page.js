@@ -2,6 +2,15 @@
 (() => {
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 
+const say = (en, zh) => document.documentElement.lang.startsWith('zh') ? zh : en;
+
+// The other language opens at the same claim, and is remembered.
+all('a.twin').forEach(a => a.addEventListener('click', () => {
+  localStorage.setItem('edition', a.hreflang);
+  const near = all('article [id]').filter(e => /^[a-z][\w-]+$/.test(e.id) && e.getBoundingClientRect().top < innerHeight / 3).pop();
+  if (near && scrollY > innerHeight) a.hash = near.id;
+}));
+
 // A link into a fold opens it.
 const arrive = () => {
   const there = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
@@ -16,7 +25,7 @@ if (location.hash) arrive();
 const button = document.querySelector('button.expand'), checks = all('details.check');
 const show = open => {
   checks.forEach(c => { c.open = open || !!c.closest('.fell, .not-run'); });
-  button.textContent = open ? 'Close all checks' : 'Open all checks';
+  button.textContent = open ? say('Close all checks', '收起全部检查') : say('Open all checks', '展开全部检查');
   button.setAttribute('aria-pressed', open);
 };
 if (button && checks.length) {
@@ -41,11 +50,11 @@ document.addEventListener('toggle', reach, true);
 
 // Code can be copied.
 if (navigator.clipboard) all('div.cell_input .highlight').forEach(box => {
-  const copy = Object.assign(document.createElement('button'), {type: 'button', className: 'copy', textContent: 'Copy'});
+  const copy = Object.assign(document.createElement('button'), {type: 'button', className: 'copy', textContent: say('Copy', '复制')});
   copy.addEventListener('click', async () => {
     await navigator.clipboard.writeText(box.querySelector('pre').textContent);
-    copy.textContent = 'Copied';
-    setTimeout(() => { copy.textContent = 'Copy'; }, 1500);
+    copy.textContent = say('Copied', '已复制');
+    setTimeout(() => { copy.textContent = say('Copy', '复制'); }, 1500);
   });
   box.append(copy);
 });

@@ -89,7 +89,8 @@ function show(place, question, index, most) {
     return make('li', {}, make('a', {href: root + uri + (anchor ? '#' + anchor : '')}, title), ' ',
       anchor ? make('small', {}, name) : '');
   });
-  const said = hits.length > most ? `the best ${most} of ${hits.length}` : `${hits.length} found`;
+  const zh = document.documentElement.lang.startsWith('zh'), all = hits.length;
+  const said = all > most ? (zh ? `共 ${all} 处，列出最好的 ${most} 处` : `the best ${most} of ${all}`) : zh ? `找到 ${all} 处` : `${all} found`;
   place.replaceChildren(make('p', {role: 'status'}, said), make('ol', {}, ...items));
 }
 

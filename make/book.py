@@ -12,8 +12,11 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from edition import TEXTS as EDITION
+from edition import complete
 from execution import run
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -23,9 +26,11 @@ SITE, DOCTREES, STATE = (
     ROOT / "_build/.doctrees",
     ROOT / "_build/site.json",
 )
+ZH = ROOT / "_build/zh"
 FRAME = (
     "_ext",
     "make/execution.py",
+    "make/edition.py",
     "_static",
     "_templates",
     "_config.yml",
@@ -67,8 +72,31 @@ def sphinx(*options, **more):
     return done.returncode, told or lines[-20:]
 
 
+def chinese():
+    """Build the Chinese edition, where its texts are complete; return its exit status and its faults."""
+    if not complete():
+        return 0, []
+    import yaml
+
+    words = yaml.safe_load((EDITION / "words.yml").read_text("utf-8"))
+    config, toc = (yaml.safe_load((ROOT / name).read_text("utf-8")) for name in ("_config.yml", "_toc.yml"))
+    config["sphinx"]["config"]["language"] = "zh_CN"
+    for part in toc["parts"]:
+        part["caption"] = words.get(part["caption"], part["caption"])
+    ZH.mkdir(parents=True, exist_ok=True)
+    for name, content in (("config.yml", config), ("toc.yml", toc)):
+        (ZH / name).write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
+    where = ["--path-output", ZH, "--config", ZH / "config.yml", "--toc", ZH / "toc.yml"]
+    return sphinx("-W", *where, BOOK_LANGUAGE="zh")
+
+
+def discard():
+    for built in (SITE, DOCTREES, ZH):
+        shutil.rmtree(built, ignore_errors=True)
+
+
 def build():
-    """Build the site where something that it shows has changed; return the faults of its pages.
+    """Build the site, in both languages, where something that it shows has changed; return the faults of its pages.
 
     A site that was not built to its end is not trusted: `STATE` is written last, and without it everything is built anew.
     """
@@ -83,15 +111,16 @@ def build():
     STATE.unlink(missing_ok=True)
     # Pages that another frame built are not mixed with those of this one; and Sphinx would not warn again of a page that it has read.
     if state.get("frame") != frame:
-        shutil.rmtree(SITE, ignore_errors=True)
-        shutil.rmtree(DOCTREES, ignore_errors=True)
+        discard()
     began = time.perf_counter()
-    code, faults = sphinx("-W")
+    with ThreadPoolExecutor() as pool:
+        ends = list(pool.map(lambda build: build(), (lambda: sphinx("-W"), chinese)))
     print(f"site: built in {time.perf_counter() - began:.0f} s", flush=True)
-    if code:
-        shutil.rmtree(SITE, ignore_errors=True)
-        shutil.rmtree(DOCTREES, ignore_errors=True)
-        return faults
+    if any(code for code, _ in ends):
+        discard()
+        return [words for _, faults in ends for words in faults]
+    if complete():
+        shutil.copytree(ZH / "_build/html", SITE / "zh", dirs_exist_ok=True)
     STATE.write_text(json.dumps({"frame": frame, "texts": texts}), encoding="utf-8")
     return []
 

@@ -10,6 +10,7 @@ from urllib.parse import quote
 import yaml
 from docutils import nodes
 
+from .chinese import say
 from .claims import find, number_of
 from .page import ROOT, repository
 from .pages import TEMPLATES
@@ -77,6 +78,8 @@ def around(app, pagename, templatename, context, doctree):
     first = next(iter(doctree.findall(nodes.paragraph)), nodes.paragraph())
     links["source"] = _address("source", path=file.as_posix())
     links["history"] = _address("history", path=file.as_posix())
+    if os.environ.get("BOOK_PDF"):  # set where `make pdf` will follow
+        links["pdf"] = context["pathto"](f"pdf/{file.stem}.pdf", True)
     if file.suffix == ".ipynb":
         links["zip"] = context["pathto"](f"handout/{file.stem}.zip", True)
     home = pagename == app.config.root_doc
@@ -101,7 +104,7 @@ def beside(app):
         (Path(app.outdir) / "sitemap.xml").write_text(text, encoding="utf-8")
     lost = TEMPLATES.get_template("lost.html")
     body = lost.render(url=address(), home=uri(app.config.root_doc))
-    yield "404", {"title": "Not here", "body": body}, "page.html"
+    yield "404", {"title": say("Not here"), "body": body}, "page.html"
 
 
 def known(app, config):

@@ -8,6 +8,8 @@ from docutils import nodes
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
+from .chinese import say
+
 logger = logging.getLogger(__name__)
 
 NOT_CLAIMS = {
@@ -72,7 +74,7 @@ def _held(claim):
         logger.warning("nothing is held by %s", ", ".join(sorted(strange)), location=claim)
     if claim["realtype"] == "observation":
         ways = ways or {"seen"}
-    return [words for way, words in HELD.items() if way in ways]
+    return [say(words) for way, words in HELD.items() if way in ways]
 
 
 def prepare(app):
@@ -131,7 +133,7 @@ def collect(app, doctree):
 def number_of(env, docname, claim):
     """Return the claim's name with its number on the page, as 'Theorem 1.3'."""
     numbers = env.toc_fignumbers.get(docname, {}).get(claim["kind"], {}).get(claim["label"], ())
-    return f"{claim['type'].title()} {'.'.join(map(str, numbers))}".strip()
+    return f"{say(claim['type'].title())} {'.'.join(map(str, numbers))}".strip()
 
 
 def title_of(claim):
@@ -164,7 +166,7 @@ def tally(app, here):
     env = app.env
     claims = [(d, c) for d in in_book_order(env) for c in env.ridge_claims[d]]
     broken = [(d, c) for d, c in claims if not holds(c)]
-    total = f"{len(claims) - len(broken)} of {len(claims)} claims hold on this machine."
+    total = say("{held} of {all} claims hold on this machine.", held=len(claims) - len(broken), all=len(claims))
     said = nodes.paragraph("", "", nodes.strong("", total), classes=["tally"])
     if not broken:
         return [said]
@@ -172,9 +174,9 @@ def tally(app, here):
     for docname, claim in broken:
         check = next(c for c in claim["checks"] if c["state"] != "passed")
         line = nodes.paragraph("", "", link(app, here, docname, check["id"], number_of(env, docname, claim)))
-        line += [*title_of(claim), nodes.Text(f": its check {WORDS[check['state']]}.")]
+        line += [*title_of(claim), nodes.Text(say(": its check {became}.", became=say(WORDS[check["state"]])))]
         list_ += nodes.list_item("", line)
-    said += nodes.Text(" These do not:")
+    said += nodes.Text(say(" These do not:"))
     return [said, list_]
 
 
@@ -187,16 +189,17 @@ def _seal(app, cell, docname, ledger_page):
     mark = nodes.paragraph(classes=["seal", state.replace(" ", "-")])
     mark += nodes.inline("", "验" if state == "passed" else "✗", classes=["stamp"])
     if not is_check(cell):
-        mark += nodes.Text(f" This cell {WORDS[state]}.")
+        mark += nodes.Text(say(" This cell {became}.", became=say(WORDS[state])))
         return mark
-    mark += nodes.Text({"passed": " passed in this build"}.get(state, f" seal broken: this check {WORDS[state]}"))
+    broken = say(" seal broken: this check {became}", became=say(WORDS[state]))
+    mark += nodes.Text(say(" passed in this build") if state == "passed" else broken)
     if "claim" in cell:
         mark += [
             nodes.Text(": "),
             link(app, docname, docname, cell["claim"], number_of(app.env, *find(app.env, cell["claim"]))),
         ]
         if ledger_page:
-            mark += [nodes.Text(" · "), link(app, docname, ledger_page, f"ledger-{cell['claim']}", "ledger")]
+            mark += [nodes.Text(" · "), link(app, docname, ledger_page, f"ledger-{cell['claim']}", say("ledger"))]
     return mark
 
 

@@ -7,6 +7,7 @@ import ast
 
 from docutils import nodes
 
+from .chinese import say
 from .claims import is_check, state_of
 
 
@@ -42,7 +43,7 @@ def imported(source):
             return None
     if len(modules) <= 2 * len(rest):
         return None
-    return "; ".join(["imports: " + ", ".join(modules), *rest])
+    return "; ".join([say("imports: ") + ", ".join(modules), *rest])
 
 
 def describe(source, picture=False):
@@ -54,10 +55,10 @@ def describe(source, picture=False):
     if lines[0].startswith("#"):
         what = lines[0].lstrip("# ").rstrip(".:")
     elif picture or "explorable(" in source:
-        what = "code of this picture"
+        what = say("code of this picture")
     else:
-        what = "code: " + ", ".join(defined) if defined else "code"
-    return f"{what} ({len(lines)} lines)" if len(lines) > 1 else what
+        what = say("code: ") + ", ".join(defined) if defined else say("code")
+    return say("{what} ({n} lines)", what=what, n=len(lines)) if len(lines) > 1 else what
 
 
 def _is_cell(node):
@@ -74,7 +75,7 @@ def _fold_check(cell, code, output, seal):
     printed = [n.astext().strip() for o in output for n in o.findall(nodes.literal_block)]
     lines = "\n".join(printed).splitlines() or [""]
     stamp, words = seal[0][:2]
-    words = nodes.Text(words.astext().removesuffix(" in this build") + ": " * bool(lines[0]))
+    words = nodes.Text(words.astext().removesuffix(say(" in this build")) + ": " * bool(lines[0]))
     summary = [stamp.deepcopy(), words, nodes.literal("", lines[0 if passed else -1])]
     rich = any(True for o in output for _ in o.findall(lambda n: isinstance(n, nodes.image | nodes.raw)))
     told = len(lines) == 1 and not rich

@@ -10,6 +10,7 @@ from sphinx import addnodes
 from sphinx.util import logging
 
 from .about import report
+from .chinese import said, say
 from .claims import HELD, Ledger, find, holds, in_book_order, is_claim, number_of, tally
 from .pages import TEMPLATES
 
@@ -22,7 +23,7 @@ FIELDS = ["probability", "information", "code", "algebra", "systems"]
 def rows(name):
     """Return what data/NAME holds; an empty list where this book has no such file."""
     path = DATA / name
-    return yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else []
+    return said(yaml.safe_load(path.read_text(encoding="utf-8"))) if path.exists() else []
 
 
 def anchor_of(row):
@@ -190,7 +191,7 @@ def fill(app, doctree, docname):
         told = find(app.env, label)
         number = number_of(app.env, *told)
         shown = names.get(label, []) if page else []
-        wrong = report(f"{number} ({label}) is wrong", label, docname)
+        wrong = report(say("{number} ({label}) is wrong", number=number, label=label), label, docname)
         claim += render(
             app, docname, "claim.html",
             label=label, number=number, held=told[1]["held"], names=shown, page=page, wrong=wrong,

@@ -19,6 +19,8 @@ from pygments.formatters import HtmlFormatter
 from pygments.token import Name, Punctuation, Text
 from sphinx.highlighting import PygmentsBridge
 
+from .chinese import ZH, say
+
 ROOT = Path(__file__).resolve().parents[2]
 # Each face: (package, file) that it comes from, and what the style sheet says of it.
 FACES = {
@@ -105,6 +107,8 @@ def binder(file):
 
 def chinese(html):
     """Mark each run of Chinese in markup as such; where an element holds words alone, the element itself."""
+    if ZH:  # the page is marked as a whole
+        return html
     html = re.sub(rf"<(option|title)(?=[ >])(?=[^>]*>[^<]*{HAN})", r'<\1 lang="zh-Hans"', html)
     parts = re.split(
         r"(<(?:script|style|option|title)\b.*?</(?:script|style|option|title)>|<[^>]*>)",
@@ -225,7 +229,9 @@ class LightFormatter(HtmlFormatter):
 def prepare(app):
     """Sphinx `builder-inited`, before furo looks: the colours of code in the dark (furo's option comes too late)."""
     app.config.pygments_dark_style = "a11y-high-contrast-dark"
-    app.builder.templates.environment.filters["chinese"] = chinese
+    environment = app.builder.templates.environment
+    environment.filters["chinese"] = chinese
+    environment.globals["say"] = say
 
 
 def setup(app):

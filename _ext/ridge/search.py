@@ -11,6 +11,7 @@ from unicodedata import normalize
 
 from docutils import nodes
 
+from .chinese import say
 from .claims import is_claim, number_of
 from .front import anchor_of, rows
 from .pages import TEMPLATES
@@ -132,7 +133,7 @@ def write(app):
     file = Path(app.outdir) / "search-index.js"
     file.write_text(f"ridgeIndex({data})", encoding="utf-8")
     body = TEMPLATES.get_template("search.html").render()
-    yield "search", {"title": "Search", "body": body}, "page.html"
+    yield "search", {"title": say("Search"), "body": body}, "page.html"
 
 
 def setup(app):

@@ -4,9 +4,12 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader
 
+from ..chinese import ZH, say
+
 TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parent),
     autoescape=True,
     trim_blocks=True,
     lstrip_blocks=True,
 )
+TEMPLATES.globals |= {"say": say, "zh": ZH}
