@@ -12,9 +12,14 @@ import yaml
 from chapter_code import CHAPTERS, ROOT
 from notebook_form import canonical
 
+HELD = ("proof", "source", "symbols", "cases", "witness", "seen")
 NOTEBOOKS = sorted(CHAPTERS.glob("*.ipynb"))
 CLAIM = re.compile(
     r"^:::+\{prf:(theorem|lemma|corollary|proposition|property|observation|conjecture|criterion)\}.*\n:label: (\S+)",
+    re.M,
+)
+BOX = re.compile(
+    r"^:::+\{prf:(?P<kind>theorem|lemma|corollary|proposition|property|observation|conjecture|criterion)\}.*\n(?P<options>(?:\s*:\w+:.*\n)*)",
     re.M,
 )
 ASSERTIONS = {
@@ -98,6 +103,18 @@ def test_every_check_asserts_and_prints(notebook):
             assert "print(" in cell.source, (
                 f"check cell {cell.id} does not print what it looked at"
             )
+
+
+def test_a_theorem_says_how_it_is_held(notebook):
+    """Proved in the text, in a source that stands beside it, by symbols, or by every case; an observation need not be."""
+    for cell in notebook.cells:
+        for box in BOX.finditer(cell.source if cell.cell_type == "markdown" else ""):
+            ways = set(re.findall(r"by-(\w+)", box["options"]))
+            assert ways <= set(HELD), box[0]
+            if box["kind"] != "observation":
+                assert ways & {"proof", "source", "symbols", "cases"}, box[0]
+            if "source" in ways:
+                assert "{cite" in cell.source, f"no source beside {box[0]}"
 
 
 def test_labels_are_unique_in_the_book():
