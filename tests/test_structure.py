@@ -109,13 +109,9 @@ def test_a_theorem_says_how_it_is_held(notebook):
     """Proved in the text, in a source that stands beside it, by symbols, or by every case; an observation need not be."""
     for cell in notebook.cells:
         for box in BOX.finditer(cell.source if cell.cell_type == "markdown" else ""):
-<<<<<<< HEAD
             ways = set(
                 re.findall(r"\bby-(\w+)", re.sub(r":label:.*", "", box["options"]))
             )
-=======
-            ways = set(re.findall(r"by-(\w+)", box["options"]))
->>>>>>> w4
             assert ways <= set(HELD), box[0]
             if box["kind"] != "observation":
                 assert ways & {"proof", "source", "symbols", "cases"}, box[0]
