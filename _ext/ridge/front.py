@@ -105,10 +105,8 @@ class Gatherer:
         for package in distributions():
             said = package.metadata
             kinds = [c.split(" :: ")[-1] for c in said.get_all("Classifier", []) if c.startswith("License ::")]
-            licence = (
-                said["License-Expression"] or ", ".join(kinds) or (said["License"] or "not stated").splitlines()[0]
-            )
-            found[said["Name"].lower()] = (package.version, licence[:60])
+            stated = said.get("License-Expression") or ", ".join(kinds) or said.get("License") or "not stated"
+            found[said.get("Name", "").lower()] = (package.version, stated.splitlines()[0][:60])
         return dict(sorted(found.items()))
 
     def chapters(self, post):
