@@ -143,7 +143,8 @@ def feet(titles, groups, spot):
     """Return the names of the parts, slanted, beneath their hills."""
     marks = ""
     for title, group in zip(titles, groups, strict=True):
-        x = (spot[group[0]][0] + spot[group[-1]][0]) / 2 + 4
+        middle = (spot[group[0]][0] + spot[group[-1]][0]) / 2 + 4
+        x = max(middle, 9 * len(title))  # slanted, a letter takes some 6 to the left
         marks += (
             f'<text x="{x:.0f}" y="{FOOT + 18}" text-anchor="end" font-size="17" '
             f'transform="rotate(-55 {x:.0f} {FOOT + 18})">{escape(title)}</text>'
