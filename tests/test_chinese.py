@@ -178,3 +178,41 @@ def test_every_text_of_the_frame_has_its_chinese():
         )
     }
     assert len(asked) > 30 and not asked - set(words), asked - set(words)
+
+
+TEXTS = {"says", "promise", "title", "shows", "zh", "en"}
+FIELDS = {"probability", "information", "code", "algebra", "systems"}
+
+
+def keys(rows):
+    """Yield the strings of data/ that are labels, ids or files, not texts."""
+    if isinstance(rows, dict):
+        rows = [value for key, value in rows.items() if key not in TEXTS | FIELDS]
+    for row in rows:
+        if isinstance(row, str):
+            yield row
+        elif isinstance(row, dict | list):
+            yield from keys(row)
+
+
+def test_every_text_of_the_data_has_its_chinese():
+    words = yaml.safe_load((edition.TEXTS / "words.yml").read_text("utf-8"))
+    data = {
+        name: yaml.safe_load((ROOT / "data" / f"{name}.yml").read_text("utf-8"))
+        for name in ("posts", "lectures", "false-friends", "names", "concepts")
+    }
+    asked = [p[key] for p in data["posts"] for key in ("says", "promise") if key in p]
+    for lecture in data["lectures"]:
+        asked += [lecture["title"], *(part["shows"] for part in lecture["examples"])]
+    asked += [sense for row in data["false-friends"] for sense in row["senses"]]
+    assert len(asked) > 100
+    formulas = SAME["formulas"]
+    for text in asked:
+        if not re.search("[A-Za-z]", re.sub(formulas, "", text)):
+            continue  # nothing but formulas
+        chinese = words.get(text, "")
+        assert re.search(HAN, chinese), f"no Chinese: {text}"
+        was, now = (Counter(re.findall(formulas, t)) for t in (text, chinese))
+        assert was == now, text
+    fixed = {key for table in data.values() for key in keys(table)}
+    assert len(fixed) > 300 and not fixed & set(words), fixed & set(words)

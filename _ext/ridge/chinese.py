@@ -27,9 +27,9 @@ def say(text, **parts):
 
 
 def said(rows):
-    """Return what a file of data/ holds, each of its strings in the language of the edition."""
+    """Return what a file of data/ holds, each of its strings in the language of the edition; the name `en` stays."""
     if isinstance(rows, dict):
-        return {key: said(value) for key, value in rows.items()}
+        return {key: value if key == "en" else said(value) for key, value in rows.items()}
     if isinstance(rows, list):
         return [said(row) for row in rows]
     return say(rows) if isinstance(rows, str) else rows
