@@ -81,6 +81,7 @@ def chinese():
     words = yaml.safe_load((EDITION / "words.yml").read_text("utf-8"))
     config, toc = (yaml.safe_load((ROOT / name).read_text("utf-8")) for name in ("_config.yml", "_toc.yml"))
     config["sphinx"]["config"]["language"] = "zh_CN"
+    config["sphinx"]["local_extensions"]["ridge"] = str(ROOT / "_ext")  # else it is looked for beside this file
     for part in toc["parts"]:
         part["caption"] = words.get(part["caption"], part["caption"])
     ZH.mkdir(parents=True, exist_ok=True)

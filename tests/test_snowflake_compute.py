@@ -430,9 +430,11 @@ cells = [c for c in nbformat.read("snowflake-compute.ipynb", 4).cells if c.cell_
 names = {"__name__": "__main__"}
 last = next(i for i, c in enumerate(cells) if "workplace.cleanup()" in c.source)
 assert last > 10
-for cell in cells[: last + 1]:
-    if any(w in cell.source for w in ("import hashlib", "def number", "scan_table", "class Ring")):
-        exec(cell.source.replace("120", "40"), names)
+for cell in cells[:last]:
+    if any(w in cell.source for w in ("import hashlib", "def number", "scan_table", "class Ring", "def ring")):
+        exec(cell.source.replace("120", "40").replace("make_table(store, rng)", "make_table(store, rng, 40)"), names)
+tidy = cells[last].source
+exec(tidy[tidy.index("for node in nodes.values():") :], names)
 assert names["store"].startswith("s3://ridge-and-peak/store?"), names["store"]
 for cell in cells[last:]:
     if "ROWS = 3_000_000" in cell.source or "def through_the_store" in cell.source:

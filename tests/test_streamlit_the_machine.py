@@ -464,6 +464,6 @@ def test_who_catches_the_end_of_a_run_draws_nothing_more(end, catch, then, after
         theirs = real.run({"C": True})
         try:
             assert mini.run({"C": True}) == theirs
-        except book.LeftOut as what:
+        except LeftOut as what:
             assert "after st.stop" in str(what)
         assert [kind for kind, *_ in theirs["main"]] == ["text", "checkbox"]
