@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from edition import TEXTS as EDITION
-from edition import complete
+from edition import wanted
 from execution import run
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -73,8 +73,8 @@ def sphinx(*options, **more):
 
 
 def chinese():
-    """Build the Chinese edition, where its texts are complete; return its exit status and its faults."""
-    if not complete():
+    """Build the Chinese edition, where it is asked for; return its exit status and its faults."""
+    if not wanted():
         return 0, []
     import yaml
 
@@ -120,7 +120,7 @@ def build():
     if any(code for code, _ in ends):
         discard()
         return [words for _, faults in ends for words in faults]
-    if complete():
+    if wanted():
         shutil.copytree(ZH / "_build/html", SITE / "zh", dirs_exist_ok=True)
     STATE.write_text(json.dumps({"frame": frame, "texts": texts}), encoding="utf-8")
     return []

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import nbformat
 import yaml
-from edition import TEXTS, complete, pairs, translated
+from edition import TEXTS, pairs, translated, wanted
 
 ZH = os.environ.get("BOOK_LANGUAGE") == "zh"
 MARK = "\n\n:::{div} untranslated\n本段尚未译出。\n:::\n"
@@ -74,7 +74,7 @@ def twin(app, pagename, templatename, context, doctree):
     context["zh"] = ZH
     uri = app.builder.get_target_uri(pagename)
     up = "../" * (uri.count("/") + ZH)
-    context["twin"] = up + uri if ZH else f"{up}zh/{uri}" if complete() else None
+    context["twin"] = up + uri if ZH else f"{up}zh/{uri}" if wanted() else None
     if ZH:
         context["language"] = "zh-Hans"
 
