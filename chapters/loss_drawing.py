@@ -67,7 +67,7 @@ def strip_frame(q, c, words, number, k, tokens, bits):
             if t < 7:
                 left, right = (70 + 284 * u for u in piece)
                 zoom = f"M{left:.1f} {y + 16}L70 {y + 30}M{right:.1f} {y + 16}L354 {y + 30}"
-        marks["name"] += f'<text x="4" y="{y + 13}" data-say="t{t}">{name}</text>'
+        marks["name"] += f'<text x="4" y="{y + 13}" lang="zh-Hans" data-say="t{t}">{name}</text>'
         marks["zoom"] += f'<path data-zoom="{t}" d="{zoom}"/>'
         marks["cuts"] += f'<path data-cuts="{t}" d="{cuts}"/>'
         marks["piece"] += _band("piece", t, piece, y, 16, 0)
@@ -85,7 +85,7 @@ def strip_frame(q, c, words, number, k, tokens, bits):
         f'<g fill="none" stroke="currentColor" stroke-width=".8">{marks["cuts"]}</g>'
         f'<g fill="{red}" opacity=".85">{marks["block"]}</g>{marks["name"]}'
         f'<text x="4" y="286">digits <tspan data-say="digits" fill="{red}">0.{digits}</tspan></text>'
-        f'<text x="4" y="303">line <tspan data-say="line">{line}</tspan></text>'
+        f'<text x="4" y="303">line <tspan lang="zh-Hans" data-say="line">{line}</tspan></text>'
         f'<text x="4" y="320" font-size="12.5" data-say="price">digits read: {k}; price of the {len(tokens)} known tokens: '
         f"{bits:.2f} bits</text></svg>"
     )
