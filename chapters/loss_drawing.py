@@ -67,7 +67,9 @@ def strip_frame(q, c, words, number, k, tokens, bits):
             if t < 7:
                 left, right = (70 + 284 * u for u in piece)
                 zoom = f"M{left:.1f} {y + 16}L70 {y + 30}M{right:.1f} {y + 16}L354 {y + 30}"
-        marks["name"] += f'<text x="4" y="{y + 13}" lang="zh-Hans" data-say="t{t}">{name}</text>'
+        marks["name"] += (
+            f'<text x="4" y="{y + 13}" lang="zh-Hans" data-say="t{t}">{name}</text>'
+        )
         marks["zoom"] += f'<path data-zoom="{t}" d="{zoom}"/>'
         marks["cuts"] += f'<path data-cuts="{t}" d="{cuts}"/>'
         marks["piece"] += _band("piece", t, piece, y, 16, 0)
