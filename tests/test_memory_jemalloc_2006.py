@@ -2,12 +2,11 @@
 
 import copy
 import math
-import sys
 from fractions import Fraction
 
 import numpy as np
 import pytest
-from chapter_code import CHAPTERS, chapter
+from chapter_code import CHAPTERS, chapter, lines_run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -239,22 +238,6 @@ def test_chunks_lie_as_low_as_a_search_from_the_first_one_finds(traffic):
             held.append(arena.malloc(count * C.CHUNK - (count == 1) * 5))
             assert held[-1] == lowest
         C.inspect(arena, {a: arena.huge[a] * C.CHUNK for a in held})
-
-
-def lines_run(call, *args):
-    count, outer = 0, sys.gettrace()
-
-    def trace(frame, event, arg):
-        nonlocal count
-        count += event == "line"
-        return trace
-
-    sys.settrace(trace)
-    try:
-        call(*args)
-    finally:
-        sys.settrace(outer)
-    return count
 
 
 @pytest.mark.parametrize("size", [8, 2048, 2049, 2**19, 2**20, 2**21, 5 * 2**21])

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from aioquic.quic.packet import QuicStreamFrame
 from aioquic.quic.stream import QuicStreamReceiver
-from chapter_code import CHAPTERS, chapter
+from chapter_code import CHAPTERS, chapter, lines_run
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import run_state_machine_as_test
@@ -240,22 +240,6 @@ def test_ranges_can_be_asked_while_segments_come():
     over.set()
     asker.join(900)
     assert not asker.is_alive() and all(seen)
-
-
-def lines_run(call, *args):
-    count, outer = 0, sys.gettrace()
-
-    def trace(frame, event, arg):
-        nonlocal count
-        count += event == "line"
-        return trace
-
-    sys.settrace(trace)
-    try:
-        call(*args)
-    finally:
-        sys.settrace(outer)
-    return count
 
 
 @pytest.mark.parametrize("policy", POLICIES)
