@@ -51,6 +51,10 @@ def test_readme_counts_chapters_claims_and_parts():
     claims = sum(len(claims_in(p)) for p in CHAPTERS.glob("*.ipynb"))
     said = re.search(r"(\d+) executable chapters with (\d+) claims", readme)
     assert (int(said[1]), int(said[2])) == (sum(numbers.values()), claims)
+    chinese = (ROOT / "README.zh.md").read_text(encoding="utf-8")
+    assert f"{sum(numbers.values())} 章，{claims} 条命题" in chinese
+    rows = re.findall(r"^\| [^|`]+? \| (\d+) \|", chinese, re.M)
+    assert [int(n) for n in rows] == list(numbers.values())
 
 
 def test_the_verse_is_translated_one_way_on_the_home_page():

@@ -4,14 +4,17 @@ make/edition.py says where translations lie. What has none is shown in English, 
 """
 
 import os
+import re
 from functools import cache
 from pathlib import Path
 
 import nbformat
 import yaml
+from docutils import nodes
 from edition import TEXTS, pairs, translated, wanted
 
 ZH = os.environ.get("BOOK_LANGUAGE") == "zh"
+HEADING = re.compile(r"^#+ +(.+?) *$", re.M)
 MARK = "\n\n:::{div} untranslated\n本段尚未译出。\n:::\n"
 
 
@@ -57,16 +60,30 @@ def translate(app, docname, source):
     app.env.note_dependency(str(TEXTS / f"{path.stem}.md"))
     app.env.note_dependency(str(TEXTS / "words.yml"))
     done = translated(path)
+    heads = app.env.metadata[docname]["heads"] = []
     if path.suffix == ".md":
+        heads += HEADING.findall(source[0])
         source[0] = done.get(("page", path.stem), source[0] + MARK)
         return
     notebook = nbformat.reads(source[0], 4)
     for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            heads += HEADING.findall(cell.source)
         _put(cell, done)
     if promise := done.get(("promise", path.stem)):
         notebook.metadata.book["promise"] = promise
         app.env.metadata[docname]["ridge_book"]["promise"] = promise
     source[0] = nbformat.writes(notebook)
+
+
+def anchor(app, doctree):
+    """Sphinx `doctree-read`, before the tables of contents: a section can also be reached by its English anchor."""
+    sections = [t.parent for t in doctree.findall(nodes.title) if isinstance(t.parent, nodes.section)]
+    for section, head in zip(sections, app.env.metadata[app.env.docname].pop("heads"), strict=True):
+        name = nodes.make_id(re.sub(r"[`*$]|\{\w+\}", "", head))
+        if name and name not in doctree.ids:
+            doctree.ids[name] = section
+            section["ids"].insert(0, name)
 
 
 def twin(app, pagename, templatename, context, doctree):
@@ -83,3 +100,4 @@ def setup(app):
     app.connect("html-page-context", twin)
     if ZH:
         app.connect("source-read", translate, priority=600)
+        app.connect("doctree-read", anchor, priority=100)

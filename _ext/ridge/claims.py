@@ -195,7 +195,7 @@ def _seal(app, cell, docname, ledger_page):
     mark += nodes.Text(say(" passed in this build") if state == "passed" else broken)
     if "claim" in cell:
         mark += [
-            nodes.Text(": "),
+            nodes.Text(say(": ")),
             link(app, docname, docname, cell["claim"], number_of(app.env, *find(app.env, cell["claim"]))),
         ]
         if ledger_page:

@@ -75,7 +75,7 @@ def _fold_check(cell, code, output, seal):
     printed = [n.astext().strip() for o in output for n in o.findall(nodes.literal_block)]
     lines = "\n".join(printed).splitlines() or [""]
     stamp, words = seal[0][:2]
-    words = nodes.Text(words.astext().removesuffix(say(" in this build")) + ": " * bool(lines[0]))
+    words = nodes.Text(words.astext().removesuffix(say(" in this build")) + say(": ") * bool(lines[0]))
     summary = [stamp.deepcopy(), words, nodes.literal("", lines[0 if passed else -1])]
     rich = any(True for o in output for _ in o.findall(lambda n: isinstance(n, nodes.image | nodes.raw)))
     told = len(lines) == 1 and not rich
