@@ -147,9 +147,13 @@ def test_page_has_no_serious_accessibility_fault(visit):
     if name not in AXE and os.environ.get("AXE") != "all":
         pytest.skip("axe examines a page of each kind, and all with AXE=all")
     # What is the same on every page is examined on the home page, which is small;
-    # of the ledger's tables, all alike, the first rows.
+    # of tables and lists whose rows are all alike, the first ones.
     shared = [".highlight", "math", "figure svg", ".sidebar-drawer", ".mobile-header"]
-    shared += [".ledger tr:nth-child(n+4)"]
+    shared += [
+        "tbody tr:nth-child(n+6)",
+        ".citation-list .citation:nth-child(n+6)",
+        "article li:nth-child(n+9)",
+    ]
     context = {"exclude": [[part] for part in shared]} if name != "index" else None
     found = []
     for scheme in ("light", "dark"):
