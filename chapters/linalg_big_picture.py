@@ -174,9 +174,12 @@ def picture(A, r, n, e, alt):
     paths = "".join(
         f'<path class="{k}" d="{at[f".{k} d"]}" {s}/>' for k, s in style.items()
     )
+    falls = u[0] * u[1] < 0  # then Ax has room below its line, and b is above it
+    place = {"p": 'x="-8" y="18" text-anchor="end"'} if falls else {}
+    beside = 'x="7" y="-6"'
     tips = "".join(
         f'<g class="t{k}" transform="{at[f".t{k} transform"]}"{take}>{hit}<circle r="4" fill="{ink}"/>'
-        f'<text x="7" y="-6" fill="{ink}">{word}</text></g>'
+        f'<text {place.get(k, beside)} fill="{ink}">{word}</text></g>'
         for k, word, ink, take, hit in (
             ("r", "read", GREEN, "", ""),
             ("p", "Ax", GREEN, "", ""),
