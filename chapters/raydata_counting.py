@@ -6,6 +6,7 @@ here and nowhere else, guarded by the pin in requirements.txt. Ray is imported l
 
 import contextlib
 import io
+import itertools
 import math
 import os
 import re
@@ -13,6 +14,8 @@ import sys
 import threading
 import time
 from pathlib import Path
+
+from hush import hushed
 
 
 class Log:
@@ -35,6 +38,25 @@ class Log:
         finally:
             os.close(file)
 
+    @contextlib.contextmanager
+    def span(self, stage, number):
+        """Note when the work within `with` begins and ends, by the clock, and in which process."""
+        for word in ("begins", "ends"):
+            self.note(stage, word, number, time.monotonic(), os.getpid())
+            if word == "begins":
+                yield
+
+    def noting(self, label):
+        """Return a function of a batch that changes nothing and notes the task in which it runs."""
+
+        def note(batch):
+            import ray
+
+            self.note(label, ray.get_runtime_context().get_task_id())
+            return batch
+
+        return note
+
     def lines(self):
         """Return the lines so far, each a list of words."""
         return [line.split() for line in Path(self.path).read_text().splitlines()]
@@ -44,6 +66,68 @@ class Log:
         lines = self.lines()
         os.truncate(self.path, 0)
         return lines
+
+
+def found(lines):
+    """Return how many results each call found, in the order of the starts."""
+    finds = {words[1]: int(words[2]) for words in lines if words[0] == "finds"}
+    return [finds[words[1]] for words in lines if words[0] == "starts"]
+
+
+def turns(lines, stage, word):
+    """Return the places in the log of `stage` doing `word`."""
+    return [i for i, line in enumerate(lines) if line[:2] == [stage, word]]
+
+
+def before_the_door(lines):
+    """Return how many blocks were decoded when the first `infer` ended."""
+    first = turns(lines, "infer", "ends")[0]
+    return sum(place < first for place in turns(lines, "decode", "ends"))
+
+
+def loads_and_calls(log, ds, f, **how):
+    """Return (loads, processes that loaded, calls) of f over the blocks of ds, by its notes `load` and `call`."""
+    with hushed():  # a pool of actors starts with a line on stderr
+        ds.map_batches(f, batch_size=None, **how).materialize()
+    lines = log.take()
+    loads = [process for word, *process in lines if word == "load"]
+    return len(loads), len({*map(tuple, loads)}), lines.count(["call"])
+
+
+def copying(log, watched, rows, last, full):
+    """Return a function that notes its file, by its first id; if `full`, it fails at the last, when the others are there."""
+
+    def work(batch):
+        k = int(batch["id"][0]) // rows
+        if k == last and full:
+            wait_until(
+                lambda: len([*watched.glob("*.parquet")]) == k, "the other files"
+            )
+            raise OSError("disk full")
+        log.note("work", k)
+        return batch
+
+    return work
+
+
+def shape(ds):
+    """Return (blocks, rows of the largest block) of a data set with a column x."""
+    rows = [len(batch["x"]) for batch in ds.iter_batches(batch_size=None)]
+    return len(rows), max(rows)
+
+
+def rows_per_block(ds):
+    """Return the sizes of the blocks that are not empty, of a data set with a column key."""
+    sizes = ds.map_batches(lambda batch: {"rows": [len(batch["key"])]}, batch_size=None)
+    return sorted((row["rows"] for row in sizes.take_all()), reverse=True)
+
+
+def group_sum(group):
+    """Reduce the rows of one group to one row. OverflowError where the sum is no int64."""
+    total = sum(group["value"].tolist())  # Python's integers do not wrap round
+    if isinstance(total, int) and not -(2**63) <= total < 2**63:
+        raise OverflowError(f"int64 cannot hold the sum {total}")
+    return {"key": group["key"][:1], "value": [total]}
 
 
 def plan(ds, part="Physical Plan (Optimized)"):
@@ -72,6 +156,28 @@ def ran(ds):
     unit = {"us": 1e-6, "ms": 1e-3, "s": 1}
     found = re.findall(pattern, ds.stats(), re.DOTALL)
     return [(name, int(tasks), float(cpu) * unit[u]) for name, tasks, cpu, u in found]
+
+
+def store_from_tasks(tasks, stages):
+    """Recount the most held by the model's store: a block lies from its maker's to its taker's end."""
+    when = {(task.stage, task.block): task for task in tasks}
+    change = []
+    for (stage, block), task in when.items():
+        if stage < len(stages) - 1:
+            change += [(task.end, 0, 1), (when[stage + 1, block].end, 1, -1)]
+    return max(itertools.accumulate(step for *_, step in sorted(change)), default=0)
+
+
+def is_schedule(tasks, stages, blocks, slots):
+    """Each block once through each stage in order, and no slot twice at a time?"""
+    when = {(task.stage, task.block): task for task in tasks}
+    whole = len(tasks) == len(when) == blocks * len(stages)
+    for task in tasks:
+        before = when[task.stage - 1, task.block].end if task.stage else 0
+        whole &= task.start >= before and task.slot < slots[stages[task.stage].device]
+    lanes = sorted((stages[t.stage].device, t.slot, t.start, t.end) for t in tasks)
+    apart = all(x[:2] != y[:2] or x[3] <= y[2] for x, y in itertools.pairwise(lanes))
+    return whole and apart
 
 
 # A turn of the executor's loop starts whatever may start; so many turns in which it starts nothing are no accident.
@@ -161,6 +267,10 @@ class StoreMeter:
         """Return the most tasks that the executor had given to an operator at a time; 1 is the first after the source."""
         return max((tasks[operator] for _, tasks in self.running), default=0)
 
+    def spilled(self):
+        """Return the most bytes that lay on disk."""
+        return max((on_disk for *_, on_disk in self.store), default=0)
+
     def limit(self):
         """Return the most bytes that the executor would allow itself."""
         return max((limit for _, _, limit in self.books), default=0)
@@ -181,13 +291,53 @@ def spilled_bytes():
     return total
 
 
+def wait_until(ready, what, patience=900):
+    """Return when `ready()` is true. TimeoutError after `patience` seconds, saying for what."""
+    deadline = time.monotonic() + patience
+    while not ready():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {patience} s for {what}")
+        time.sleep(0.02)
+
+
 def wait_at(door, patience=900):
     """Return when the file `door` exists; at once if there is no door. TimeoutError after `patience` seconds."""
-    deadline = time.monotonic() + patience
-    while door and not Path(door).exists():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"the door stayed shut for {patience} s")
-        time.sleep(0.02)
+    wait_until(lambda: not door or Path(door).exists(), "the door to open", patience)
+
+
+@contextlib.contextmanager
+def settings(**wanted):
+    """Within `with`, give Ray Data's settings other values."""
+    from ray.data import DataContext
+
+    context = DataContext.get_current()
+    before = {name: getattr(context, name) for name in wanted}
+    try:
+        for name, value in wanted.items():
+            setattr(context, name, value)
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(context, name, value)
+
+
+def outcome(action):
+    """Return what `action()` returns, or the name of the error that it ended with."""
+    try:
+        return action()
+    except Exception as error:
+        return type(getattr(error, "cause", None) or error).__name__
+
+
+def harm(raised=False, right=True, work=1, memory=1):
+    """Return the kind of harm; work and memory are multiples of what is needed."""
+    if raised:
+        return "dead"
+    if not right:
+        return "wrong"
+    if max(work, memory) <= 1:
+        raise ValueError("no harm was seen")
+    return "slow" if work > 1 else "heavy"
 
 
 def _starts(column):
