@@ -4,6 +4,18 @@ const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 
 const say = (en, zh) => document.documentElement.lang.startsWith('zh') ? zh : en;
 
+// What the theme says in English alone.
+const chinese = {
+  'Skip to content': '跳到正文',
+  'Toggle Light / Dark / Auto color theme': '换深色或浅色',
+  'Toggle site navigation sidebar': '开合全书目录',
+  'Toggle table of contents sidebar': '开合本页目录',
+};
+if (say(0, 1)) {
+  all('.skip-to-content').forEach(e => { e.textContent = chinese[e.textContent.trim()]; });
+  all('[aria-label^=Toggle]').forEach(e => { e.setAttribute("aria-label", chinese[e.ariaLabel]); });
+}
+
 // The other language opens at the same claim, and is remembered.
 all('a.twin').forEach(a => a.addEventListener('click', () => {
   localStorage.setItem('edition', a.hreflang);

@@ -6,7 +6,7 @@
 
 `breaks` changes a chapter in one place at a time, drawn at random, and runs it: an operator, a comparison, a number, a
 condition or a call inside its functions and those of the modules that it alone imports, or a number that a check wants
-something to equal. What no cell notices has survived. `seeds` adds to every seed of a chapter the same number, and runs it. `kinds` runs
+something to equal. What neither a cell notices nor tests/test_NAME.py has survived. `seeds` adds to every seed of a chapter the same number, and runs it. `kinds` runs
 it under the arithmetic of other processors, as elsewhere.py does.
 
 What was seen is kept in data/audit.yml, with the chapter's code as a digest: a chapter that was audited as it stands is not
@@ -20,6 +20,7 @@ import hashlib
 import os
 import platform
 import re
+import subprocess
 import sys
 import tempfile
 import time
@@ -150,6 +151,47 @@ class Chapter:
             repr(sorted(self.programs.items())).encode()
         ).hexdigest()[:16]
 
+    def tests_notice(self, changed, seconds):
+        """Do the chapter's tests, if it has any, fail with other sources for the programs in `changed`?"""
+        tests = ROOT / f"tests/test_{self.path.stem.replace('-', '_')}.py"
+        if not tests.exists():
+            return False
+        notebook = nbformat.from_dict(self.notebook)
+        for cell in notebook.cells:
+            cell.source = changed.get(cell["id"], cell.source)
+        with tempfile.TemporaryDirectory() as folder:
+            for file in CHAPTERS.iterdir():
+                if file.name not in (*changed, self.path.name):
+                    Path(folder, file.name).symlink_to(file)
+            for name in changed:
+                if name.endswith(".py"):
+                    Path(folder, name).write_text(changed[name], encoding="utf-8")
+            nbformat.write(notebook, Path(folder, self.path.name))
+            command = [
+                sys.executable,
+                "-m",
+                "pytest",
+                "-x",
+                "-q",
+                "-p",
+                "no:xdist",
+                str(tests),
+            ]
+            try:
+                more = {"BOOK_CHAPTERS": folder, "PYTHONPATH": folder}
+                return (
+                    subprocess.run(
+                        command,
+                        cwd=ROOT,
+                        env=os.environ | ONE | more,
+                        capture_output=True,
+                        timeout=seconds,
+                    ).returncode
+                    == 1
+                )
+            except subprocess.TimeoutExpired:
+                return True
+
     def run(self, changed, seconds=3600):
         """Run the chapter with other sources for the programs in `changed`; return how it fell, or None."""
         notebook = nbformat.from_dict(self.notebook)
@@ -188,18 +230,22 @@ def audit_breaks(chapter, given, pool):
         tree = ast.parse(source)
         node = list(breakable(tree, check))[site[1]]
         line, change = node.lineno, broken(node)
-        return {"place": f"{site[0]}:{line}", "change": change}, chapter.run(
-            {site[0]: ast.unparse(tree)}, patience
-        )
+        changed = {site[0]: ast.unparse(tree)}
+        noticed = "by a cell" if chapter.run(changed, patience) else None
+        if not noticed and chapter.tests_notice(changed, 600 + patience):
+            noticed = "by a test"
+        return {"place": f"{site[0]}:{line}", "change": change}, noticed
 
-    survivors = []
-    for place, how in pool.map(attempt, drawn):
-        if how is None:
+    survivors, by_tests = [], 0
+    for place, noticed in pool.map(attempt, drawn):
+        by_tests += noticed == "by a test"
+        if not noticed:
             survivors.append(place)
             print(f"  survived: {place['place']}  {place['change']}", flush=True)
     return {
         "possible": len(sites),
         "tried": len(drawn),
+        "by_tests": by_tests,
         "draw": given.draw,
         "survivors": survivors,
     }

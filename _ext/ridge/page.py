@@ -232,6 +232,8 @@ def prepare(app):
     environment = app.builder.templates.environment
     environment.filters["chinese"] = chinese
     environment.globals["say"] = say
+    theme = environment.globals["gettext"]  # furo has no Chinese of its own
+    environment.globals |= dict.fromkeys(("_", "gettext"), lambda words: theme(say(words)))
 
 
 def setup(app):
