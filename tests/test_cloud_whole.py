@@ -89,3 +89,23 @@ def test_marks_of_many_processes_are_all_counted(tmp_path):
     crowd = [subprocess.Popen([sys.executable, "-I", "-c", code]) for _ in range(4)]
     assert [process.wait() for process in crowd] == [0] * 4
     assert len(list(tmp_path.iterdir())) == 200
+
+
+@pytest.mark.parametrize(
+    ("kept", "dies", "held", "total"),
+    [("cache", 4, 2, 150), ("shuffle", 6, 4, 200), ("nothing", 2, 3, 600)],
+)
+def test_the_explorable_counts_and_draws_as_python_does(
+    run_script, kept, dies, held, total
+):
+    rows = C.computed(kept, dies, held)
+    assert sum(rows) == total
+    done = run_script(C.ASKS, {"kept": kept, "dies": dies, "held": held})
+    assert done["said"] == {"total": str(total), "again": str(total - 100)}
+    assert [*done["set"].values()] == [C.bars(rows, dies)]
+
+
+def test_marks_are_told_apart_by_job():
+    found = {"sums@0@17": 1, "cache@0@18": 1, "sums@7@18": 2}
+    assert C.maps_of(found, "sums") == {(0, 17): 1, (7, 18): 2}
+    assert C.maps_of(found, "cache") == {(0, 18): 1} and C.maps_of({}, "sums") == {}
