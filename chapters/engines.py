@@ -57,14 +57,15 @@ _SMALL_RAY = {
 }
 
 
+def _alive(process):
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
+
+
 def children():
     """The processes that this one has started, and theirs, which still run."""
-    alive = []
-    for process in psutil.Process().children(recursive=True):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            if process.status() != psutil.STATUS_ZOMBIE:
-                alive.append(process)
-    return alive
+    return [p for p in psutil.Process().children(recursive=True) if _alive(p)]
 
 
 def resident_bytes():
@@ -78,13 +79,14 @@ def resident_bytes():
 
 def end_processes(processes, patience=10):
     """End the given processes: ask, wait for `patience` seconds, then kill."""
-    for process in processes:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.terminate()
-    for process in psutil.wait_procs(processes, timeout=patience)[1]:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
-    psutil.wait_procs(processes, timeout=PATIENCE)
+    for end, seconds in (("terminate", patience), ("kill", PATIENCE)):
+        for process in processes:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                getattr(process, end)()
+        deadline = time.monotonic() + seconds
+        while any(map(_alive, processes)) and time.monotonic() < deadline:
+            time.sleep(0.05)
+    psutil.wait_procs(processes, timeout=0)  # takes leave of those that are our own
 
 
 # Waits until its input ends, which happens when the process that started it is gone; then takes the folder away, and looks
@@ -136,13 +138,17 @@ class Engine:
         """End the engine; return (processes left, folders left), which is (0, 0)."""
         atexit.unregister(self.stop)
         with hushed():
+            ours = (
+                self.processes()
+            )  # a killed node's workers become orphans, whom nobody finds afterwards
             with contextlib.suppress(Exception):
                 self._close()
-            end_processes(self.processes())
+            ours = {*ours, *self.processes()}
+            end_processes(ours)
             shutil.rmtree(self.folder, ignore_errors=True)
             self._guard.kill()
             self._guard.communicate()
-        return len(self.processes()), int(self.folder.exists())
+        return sum(map(_alive, ours)), int(self.folder.exists())
 
 
 @contextlib.contextmanager
