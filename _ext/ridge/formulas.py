@@ -3,6 +3,8 @@
 A formula that it does not understand is a warning, hence a failed build.
 """
 
+import re
+
 from docutils import nodes
 from math_core import LatexError, LatexToMathML
 from sphinx.util import logging
@@ -13,6 +15,7 @@ convert = LatexToMathML(fancy_error=False).convert_with_local_state
 # As in TeX, a strut: without it the sign of a root hangs far below a short radicand.
 ROOT = '<msqrt><mspace height=".72em" depth=".1em"/>'
 # Numbers are Sphinx's: amsmath's own environments become those that have none.
+OPENING, CLOSING = re.compile(r"[(\[“‘（「『《]+$"), re.compile(r"[,.;:!?)\]”’，。、；：！？）」』》…]+")
 UNNUMBERED = {"equation": "gathered", "gather": "gathered", "align": "aligned"}
 
 
@@ -54,5 +57,21 @@ def visit_block(translator, node):
     raise nodes.SkipNode
 
 
+def hold(app, doctree, docname):
+    """Sphinx `doctree-resolved`: a formula and the punctuation at its sides share a line; browsers would break it there."""
+    for math in list(doctree.findall(nodes.math)):
+        place, around = math.parent, ["", ""]
+        for side, (step, sign) in enumerate(((-1, OPENING), (1, CLOSING))):
+            at = place.index(math) + step
+            beside = place[at] if 0 <= at < len(place) else None
+            if isinstance(beside, nodes.Text) and (found := sign.search(beside) if side == 0 else sign.match(beside)):
+                around[side] = found[0]
+                place[at] = nodes.Text(beside[: found.start()] + beside[found.end() :])
+        if any(around):
+            inside = [nodes.Text(around[0]), math.deepcopy(), nodes.Text(around[1])]
+            math.replace_self(nodes.inline("", "", *inside, classes=["held"]))
+
+
 def setup(app):
+    app.connect("doctree-resolved", hold)
     app.add_html_math_renderer("mathml", (visit_inline, None), (visit_block, None))
