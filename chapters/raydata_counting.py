@@ -230,12 +230,15 @@ class StoreMeter:
     def _watch(self):
         import ray
 
-        size = ray.cluster_resources()["object_store_memory"]
+        whole = ray.cluster_resources()["object_store_memory"]
         over = False
         while not over:  # the last time when all is over, however busy the machine is
             over = self._over.wait(self.pause)
             free = ray.available_resources().get("object_store_memory", 0.0)
-            self.store.append((time.monotonic(), size - free, spilled_bytes()))
+            on_disk = sum(
+                size for path, size in spilled_files().items() if path not in self._left
+            )
+            self.store.append((time.monotonic(), whole - free, on_disk))
 
     def __enter__(self):
         from ray.data import DataContext
@@ -245,6 +248,7 @@ class StoreMeter:
         self._context = DataContext.get_current()
         self._before = self._context.custom_execution_callback_classes
         self._context.custom_execution_callback_classes = [*self._before, _Books]
+        self._left = set(spilled_files())  # of earlier runs, not yet deleted
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._began = time.monotonic()
@@ -276,19 +280,20 @@ class StoreMeter:
         return max((limit for _, _, limit in self.books), default=0)
 
 
-def spilled_bytes():
-    """Return the bytes of the objects that lie spilled on this node's disk now.
+def spilled_files():
+    """Return {path: bytes} of the files with spilled objects that lie on this node's disk now.
 
     Counted as files: `ds.stats()` needs grpc for it, which `ray[data]` lacks, and says 0.
     """
     import ray
 
     session = Path(ray._private.worker._global_node.get_session_dir_path())
-    total = 0
+    files = {}
     for path in session.glob("ray_spilled_objects*/**/*"):
         with contextlib.suppress(FileNotFoundError):
-            total += path.stat().st_size if path.is_file() else 0
-    return total
+            if path.is_file():
+                files[path] = path.stat().st_size
+    return files
 
 
 def wait_until(ready, what, patience=900):
