@@ -8,10 +8,12 @@ from io import BytesIO
 import numpy as np
 import pytest
 from chapter_code import ROOT
+from docutils import nodes
+from docutils.utils import new_document
 from PIL import Image
 
 sys.path.insert(0, str(ROOT / "_ext"))
-from ridge.formulas import mathml  # noqa: E402
+from ridge.formulas import hold, mathml  # noqa: E402
 from ridge.page import cut, symbols_of  # noqa: E402
 
 CSS = (ROOT / "_static/book.css").read_text(encoding="utf-8")
@@ -136,3 +138,14 @@ def test_amsmath_environments_leave_numbers_to_sphinx():
 
 def test_letters_that_browsers_slant_themselves_are_kept_in_the_face():
     assert set("𝑥𝛼ℎ√ˆ") <= set(symbols_of(mathml(r"x + \alpha + h")))
+
+
+def test_a_formula_holds_the_punctuation_at_its_sides():
+    words = ("set (", "x", "), and ", "y", "。", "z", " ends")
+    kinds = (nodes.Text, lambda words: nodes.math(words, words))
+    page = new_document("page")
+    page += nodes.paragraph("", "", *(kinds[n % 2](w) for n, w in enumerate(words)))
+    hold(None, page, "page")
+    assert page.astext() == "".join(words)
+    held = [n.astext() for n in page.findall(nodes.inline)]
+    assert held == ["(x),", "y。"]
