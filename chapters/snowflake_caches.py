@@ -9,8 +9,8 @@ from scipy import integrate
 
 def zipf(count, alpha):
     """Return probabilities proportional to rank to the power -alpha."""
-    if count < 1:
-        raise ValueError(f"needs at least one file, got {count}")
+    if count < 1 or not math.isfinite(alpha):
+        raise ValueError(f"needs a file and a finite exponent, got {count}, {alpha}")
     weight = np.arange(1, count + 1) ** -float(alpha)
     return weight / weight.sum()
 
@@ -65,11 +65,11 @@ def simulate(p, size, rng, requests=150_000):
 def fewer(p, size, t):
     """Return the probabilities that fewer than `size` files are asked in times t."""
     law = np.zeros((size, len(t)))
-    law[0] = 1
+    law[:1] = 1
     for rate in p:
         asked = -np.expm1(-rate * t)
         law[1:] = law[1:] * (1 - asked) + law[:-1] * asked
-        law[0] *= 1 - asked
+        law[:1] *= 1 - asked
     return law.sum(axis=0)
 
 

@@ -286,3 +286,10 @@ def test_what_has_no_weight_costs_nothing_even_if_it_cannot_be(y):
     loss = ch.weighted(torch.tensor([y]), z, torch.tensor([1.0, 0.0]))
     (slope,) = torch.autograd.grad(loss.sum(), z)
     assert loss.item() == 0 and not slope.any()
+
+
+@pytest.mark.parametrize("gamma", [0.25, 0.5, 1.0, 2.0])
+def test_focal_has_a_slope_where_the_loss_is_nothing(gamma):
+    z = torch.tensor([[200.0, 0.0]], requires_grad=True)
+    ch.focal(torch.tensor([0]), z, gamma).sum().backward()
+    assert not z.grad.any()

@@ -206,6 +206,7 @@ def test_the_law_of_the_cache_knows_files_that_are_never_asked_for(weights, size
     [
         lambda: compute.least(0, 4),
         lambda: compute.zipf(0, 1),
+        lambda: compute.zipf(3, math.nan),
         lambda: compute.schedule([[1.0]], [0.0], steal=True),
         lambda: compute.schedule([[1.0]], [math.nan], steal=True),
     ],
@@ -213,6 +214,10 @@ def test_the_law_of_the_cache_knows_files_that_are_never_asked_for(weights, size
 def test_no_nodes_no_files_and_no_speed_are_said_in_words(ask):
     with pytest.raises(ValueError, match="need|above"):
         ask()
+
+
+def test_a_cache_without_room_never_hits():
+    assert compute.by_integral(compute.zipf(5, 1.0), 0) == 0
 
 
 @pytest.mark.parametrize("place", ["modulo", "rendezvous"])
