@@ -18,7 +18,7 @@ SAME = {
     "formulas": r"\$\$.+?\$\$|(?<!\$)\$[^$\n]+?(?:\n[^$\n]+?)*\$(?!\$)",
     "code": r"(?<!`)`[^`\n]+`(?!`)",
     "roles": r"\{(?!div)[\w:-]+\}(?:`[^`]*`)?",
-    "options": r"(?m)^:\w+:[^\n]*$",
+    "options": r"(?m)^:(?!alt:)\w+:[^\n]*$",
     "links": r"\]\(([^)\s]+)\)",
     "anchors": r"(?m)^\([\w-]+\)=$",
     "headings": r"(?m)^#+(?= )",
@@ -40,7 +40,13 @@ def essence(text):
 
 def prose(text):
     """Return a text without formulas, code, roles, links' targets and directives."""
-    for pattern in (*SAME.values(), r"<[^>]+>", r"(?m)^:::+.*$", r"https?://\S+"):
+    for pattern in (
+        *SAME.values(),
+        r"(?m)^:alt:",
+        r"<[^>]+>",
+        r"(?m)^:::+.*$",
+        r"https?://\S+",
+    ):
         text = re.sub(pattern, " ", text, flags=re.DOTALL)
     return text
 
