@@ -19,7 +19,7 @@ if (say(0, 1)) {
 // The other language opens at the same claim, and is remembered.
 all('a.twin').forEach(a => a.addEventListener('click', () => {
   localStorage.setItem('edition', a.hreflang);
-  const near = all('article [id]').filter(e => /^(?!id\d+$)[a-z][\w-]+$/.test(e.id) && e.getBoundingClientRect().top < innerHeight / 3).pop();
+  const near = all('article :is(section, figure, div)[id]').filter(e => /^(?!id\d+$)[a-z][\w-]+$/.test(e.id) && e.getBoundingClientRect().top < innerHeight / 3).pop();
   if (near && scrollY > innerHeight) a.hash = near.id;
 }));
 

@@ -153,6 +153,8 @@ def test_twins_agree(name):
         for folder in ("chapters", "zh/chapters")
     )
     was, now = _facts(english), _facts(chinese)
+    lost = set(was.pop("anchors")) - set(now.pop("anchors"))
+    assert not lost, f"anchors of the English page: {lost}"
     for kind in was:
         assert was[kind] == now[kind], kind
     assert f'href="../zh/chapters/{name}.html"' in english

@@ -80,7 +80,7 @@ def anchor(app, doctree):
     """Sphinx `doctree-read`, before the tables of contents: a section can also be reached by its English anchor."""
     sections = [t.parent for t in doctree.findall(nodes.title) if isinstance(t.parent, nodes.section)]
     for section, head in zip(sections, app.env.metadata[app.env.docname].pop("heads"), strict=True):
-        name = nodes.make_id(re.sub(r"[`*$]|\{\w+\}", "", head))
+        name = nodes.make_id(re.sub(r"[`*$'’]|\{\w+\}", "", head))
         if name and name not in doctree.ids:
             doctree.ids[name] = section
             section["ids"].insert(0, name)
