@@ -7,7 +7,7 @@ import ast
 
 from docutils import nodes
 
-from .chinese import say
+from .chinese import ZH, say
 from .claims import is_check, state_of
 
 
@@ -47,12 +47,12 @@ def imported(source):
 
 
 def describe(source, picture=False):
-    """Return in words what a folded code cell holds: what it imports, its first comment, what it draws or defines."""
+    """Return in words what a folded code cell holds: what it imports, its first comment (English), what it draws or defines."""
     if what := imported(source):
         return what
     lines = source.strip().splitlines()
     defined = [s.name for s in _statements(source) if hasattr(s, "name")]
-    if lines[0].startswith("#"):
+    if lines[0].startswith("#") and not ZH:
         what = lines[0].lstrip("# ").rstrip(".:")
     elif picture or "explorable(" in source:
         what = say("code of this picture")
