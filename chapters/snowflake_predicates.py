@@ -132,8 +132,14 @@ def arrow(p):
             return reduce(pick, map(arrow, qs), pc.scalar(op == "and"))
         case ("null", column):
             return pc.field(column).is_null()
-        case ("like", column, str(pattern)):  # pyarrow takes \ for an escape
-            return pc.match_like(pc.field(column), pattern.replace("\\", r"\\"))
+        case (
+            "like",
+            column,
+            str(pattern),
+        ):  # match_like takes \ for an escape, but not in %\
+            signs = ({"%": ".*", "_": "."}.get(c, re.escape(c)) for c in pattern)
+            whole = rf"(?s)\A{''.join(signs)}\z"
+            return pc.match_substring_regex(pc.field(column), whole)
         case ("between" | "in" | "like", *_):  # isin would find NULL in [NULL]
             return arrow(plain(p))
         case (_, _, None):
