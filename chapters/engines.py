@@ -138,9 +138,8 @@ class Engine:
         """End the engine; return (processes left, folders left), which is (0, 0)."""
         atexit.unregister(self.stop)
         with hushed():
-            ours = (
-                self.processes()
-            )  # a killed node's workers become orphans, whom nobody finds afterwards
+            # Now, since a killed node's workers become orphans, whom nobody finds afterwards.
+            ours = self.processes()
             with contextlib.suppress(Exception):
                 self._close()
             ours = {*ours, *self.processes()}

@@ -151,63 +151,50 @@ class Chapter:
             repr(sorted(self.programs.items())).encode()
         ).hexdigest()[:16]
 
+    def lay(self, folder, changed):
+        """Write the notebook and the modules with other sources for the programs in `changed` into a folder."""
+        notebook = nbformat.from_dict(self.notebook)
+        for cell in notebook.cells:
+            cell.source = changed.get(
+                cell["id"], self.programs.get(cell["id"], (cell.source,))[0]
+            )
+        for name in changed:
+            if name.endswith(".py"):
+                Path(folder, name).write_text(changed[name], encoding="utf-8")
+        nbformat.write(notebook, Path(folder, self.path.name))
+
+    def run(self, changed, seconds=3600):
+        """Run the chapter with other sources for the programs in `changed`; return how it fell, or None."""
+        with tempfile.TemporaryDirectory() as folder:
+            self.lay(folder, changed)
+            first = ONE | {"PYTHONPATH": f"{folder}{os.pathsep}."}
+            return outcome(
+                Path(folder, self.path.name), self.path.parent, first, seconds
+            )
+
     def tests_notice(self, changed, seconds):
         """Do the chapter's tests, if it has any, fail with other sources for the programs in `changed`?"""
         tests = ROOT / f"tests/test_{self.path.stem.replace('-', '_')}.py"
         if not tests.exists():
             return False
-        notebook = nbformat.from_dict(self.notebook)
-        for cell in notebook.cells:
-            cell.source = changed.get(cell["id"], cell.source)
         with tempfile.TemporaryDirectory() as folder:
             for file in CHAPTERS.iterdir():
                 if file.name not in (*changed, self.path.name):
                     Path(folder, file.name).symlink_to(file)
-            for name in changed:
-                if name.endswith(".py"):
-                    Path(folder, name).write_text(changed[name], encoding="utf-8")
-            nbformat.write(notebook, Path(folder, self.path.name))
-            command = [
-                sys.executable,
-                "-m",
-                "pytest",
-                "-x",
-                "-q",
-                "-p",
-                "no:xdist",
-                str(tests),
-            ]
+            self.lay(folder, changed)
+            words = f"-m pytest -x -q -p no:xdist {tests.relative_to(ROOT)}".split()
+            where = os.environ | ONE | {"BOOK_CHAPTERS": folder, "PYTHONPATH": folder}
             try:
-                more = {"BOOK_CHAPTERS": folder, "PYTHONPATH": folder}
-                return (
-                    subprocess.run(
-                        command,
-                        cwd=ROOT,
-                        env=os.environ | ONE | more,
-                        capture_output=True,
-                        timeout=seconds,
-                    ).returncode
-                    == 1
+                done = subprocess.run(
+                    [sys.executable, *words],
+                    cwd=ROOT,
+                    env=where,
+                    capture_output=True,
+                    timeout=seconds,
                 )
             except subprocess.TimeoutExpired:
                 return True
-
-    def run(self, changed, seconds=3600):
-        """Run the chapter with other sources for the programs in `changed`; return how it fell, or None."""
-        notebook = nbformat.from_dict(self.notebook)
-        with tempfile.TemporaryDirectory() as folder:
-            for cell in notebook.cells:
-                cell.source = changed.get(
-                    cell["id"], self.programs.get(cell["id"], (cell.source,))[0]
-                )
-            for name in changed:
-                if name.endswith(".py"):
-                    Path(folder, name).write_text(changed[name], encoding="utf-8")
-            nbformat.write(notebook, Path(folder, self.path.name))
-            first = ONE | {"PYTHONPATH": f"{folder}{os.pathsep}."}
-            return outcome(
-                Path(folder, self.path.name), self.path.parent, first, seconds
-            )
+        return done.returncode == 1
 
 
 def audit_breaks(chapter, given, pool):

@@ -14,8 +14,8 @@ logger = logging.getLogger(__name__)
 convert = LatexToMathML(fancy_error=False).convert_with_local_state
 # As in TeX, a strut: without it the sign of a root hangs far below a short radicand.
 ROOT = '<msqrt><mspace height=".72em" depth=".1em"/>'
-# Numbers are Sphinx's: amsmath's own environments become those that have none.
 OPENING, CLOSING = re.compile(r"[(\[“‘（「『《]+$"), re.compile(r"[,.;:!?)\]”’，。、；：！？）」』》…]+")
+# Numbers are Sphinx's: amsmath's own environments become those that have none.
 UNNUMBERED = {"equation": "gathered", "gather": "gathered", "align": "aligned"}
 
 
@@ -68,8 +68,9 @@ def hold(app, doctree, docname):
                 around[side] = found[0]
                 place[at] = nodes.Text(beside[: found.start()] + beside[found.end() :])
         if any(around):
-            inside = [nodes.Text(around[0]), math.deepcopy(), nodes.Text(around[1])]
-            math.replace_self(nodes.inline("", "", *inside, classes=["held"]))
+            held = nodes.inline(classes=["held"])
+            math.replace_self(held)
+            held += [nodes.Text(around[0]), math, nodes.Text(around[1])]
 
 
 def setup(app):
