@@ -17,6 +17,7 @@ engines are left out unless they are named. A program is given up after a minute
 import argparse
 import ast
 import hashlib
+import json
 import os
 import platform
 import re
@@ -172,6 +173,25 @@ class Chapter:
                 Path(folder, self.path.name), self.path.parent, first, seconds
             )
 
+    def runs(self, changes, seconds, side):
+        """Run the chapter with each of `changes`, up to `side` at once; return how it fell for each, or None.
+
+        Each is run from where it changes on, in a copy of one run (forked.py), where that tells the whole."""
+        done = subprocess.run(
+            [sys.executable, ROOT / "tests/forked.py", self.path],
+            cwd=self.path.parent,
+            env=os.environ | ONE | {"PYTHONPATH": "."},
+            input=json.dumps({"jobs": changes, "seconds": seconds, "side": side}),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        ends = json.loads(done.stdout) if done.stdout else ["alone"] * len(changes)
+        return [
+            self.run(changed, seconds) if how == "alone" else how
+            for changed, how in zip(changes, ends, strict=True)
+        ]
+
     def tests_notice(self, changed, seconds):
         """Do the chapter's tests, if it has any, fail with other sources for the programs in `changed`?"""
         tests = ROOT / f"tests/test_{self.path.stem.replace('-', '_')}.py"
@@ -197,7 +217,7 @@ class Chapter:
         return done.returncode == 1
 
 
-def audit_breaks(chapter, given, pool):
+def audit_breaks(chapter, given, side):
     sites = []
     for name, (source, check) in chapter.programs.items():
         try:
@@ -212,21 +232,20 @@ def audit_breaks(chapter, given, pool):
     patience = 60 + 6 * (time.monotonic() - began)
     drawn = Random(given.draw).sample(sites, min(given.places, len(sites)))
 
-    def attempt(site):
-        source, check = chapter.programs[site[0]]
+    changes, places = [], []
+    for name, number in drawn:
+        source, check = chapter.programs[name]
         tree = ast.parse(source)
-        node = list(breakable(tree, check))[site[1]]
-        line, change = node.lineno, broken(node)
-        changed = {site[0]: ast.unparse(tree)}
-        noticed = "by a cell" if chapter.run(changed, patience) else None
-        if not noticed and chapter.tests_notice(changed, 600 + patience):
-            noticed = "by a test"
-        return {"place": f"{site[0]}:{line}", "change": change}, noticed
-
+        node = list(breakable(tree, check))[number]
+        places.append({"place": f"{name}:{node.lineno}", "change": broken(node)})
+        changes.append({name: ast.unparse(tree)})
     survivors, by_tests = [], 0
-    for place, noticed in pool.map(attempt, drawn):
-        by_tests += noticed == "by a test"
-        if not noticed:
+    for place, changed, how in zip(
+        places, changes, chapter.runs(changes, patience, side), strict=True
+    ):
+        if not how and chapter.tests_notice(changed, 600 + patience):
+            by_tests += 1
+        elif not how:
             survivors.append(place)
             print(f"  survived: {place['place']}  {place['change']}", flush=True)
     return {
@@ -273,30 +292,32 @@ def reseeded(chapter, shift):
     """Return a chapter's programs with all seeds moved, and how many there are."""
     reseed, changed = Reseed(shift), {}
     for name, (source, _) in chapter.programs.items():
+        before = reseed.count
         try:
-            changed[name] = ast.unparse(reseed.visit(ast.parse(source)))
+            moved = ast.unparse(reseed.visit(ast.parse(source)))
         except SyntaxError:  # a magic line
             continue
+        if reseed.count > before:
+            changed[name] = moved
     return changed, reseed.count
 
 
-def audit_seeds(chapter, given, pool):
+def audit_seeds(chapter, given, side):
     _, seeds = reseeded(chapter, 0)
     shifts = [1009 * (n + 1) for n in range(given.seeds if seeds else 0)]
-    ends = list(
-        pool.map(lambda shift: chapter.run(reseeded(chapter, shift)[0]), shifts)
-    )
+    ends = chapter.runs([reseeded(chapter, shift)[0] for shift in shifts], 3600, side)
     for shift, how in zip(shifts, ends, strict=True):
         if how:
             print(f"  seeds + {shift}: {how}", flush=True)
     return {"seeds": seeds, "tried": len(ends), "stood": ends.count(None)}
 
 
-def audit_kinds(chapter, given, pool):
+def audit_kinds(chapter, given, side):
     kinds = playable()
-    ends = dict(
-        zip(kinds, pool.map(lambda kind: fell(chapter.path, kind), kinds), strict=True)
-    )
+    with ThreadPoolExecutor(side) as pool:
+        ends = dict(
+            zip(kinds, pool.map(lambda k: fell(chapter.path, k), kinds), strict=True)
+        )
     for kind, how in ends.items():
         if how:
             print(f"  {kind}: {how}", flush=True)
@@ -345,10 +366,8 @@ def main():
     chapters = [
         Chapter(p.resolve()) for p in given.chapters or sorted(CHAPTERS.glob("*.ipynb"))
     ]
-    with (
-        ThreadPoolExecutor(os.cpu_count()) as pool,
-        ThreadPoolExecutor(os.cpu_count()) as side,
-    ):
+    side = -(-os.cpu_count() // len(chapters))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
 
         def audit(chapter):
             old = load().get(chapter.path.stem, {}).get(given.what, {})
@@ -358,14 +377,14 @@ def main():
                 and chapter.starts_engines
             ):
                 return
-            row = AUDITS[given.what](chapter, given, pool)
+            row = AUDITS[given.what](chapter, given, side)
             keep(chapter, given.what, row)
             counts = (
                 f"{k} {len(v) if isinstance(v, list) else v}" for k, v in row.items()
             )
             print(chapter.path.stem, *counts, flush=True)
 
-        list(side.map(audit, chapters))  # a chapter that falls as it is ends all
+        list(pool.map(audit, chapters))  # a chapter that falls as it is ends all
 
 
 if __name__ == "__main__":

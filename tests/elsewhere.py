@@ -74,7 +74,7 @@ def outcome(notebook, folder, environment, seconds):
     alone = {k: v for k, v in os.environ.items() if k not in KINDS["SSE2"]}
     with tempfile.TemporaryDirectory() as home:
         process = subprocess.Popen(
-            [sys.executable, "-c", RUNNER, str(notebook)],
+            [sys.executable, "-P", "-c", RUNNER, str(notebook)],
             cwd=folder,
             env=alone | {"PYTHONPATH": "."} | environment | {"IPYTHONDIR": home},
             stdout=subprocess.PIPE,

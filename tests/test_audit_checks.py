@@ -1,10 +1,10 @@
 """The audit of the checks, on a chapter of its own: what a check guards is seen to fall, what none guards survives."""
 
 import ast
-from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import nbformat
+import numpy
 import pytest
 from audit_checks import Chapter, audit_breaks, audit_seeds, breakable, broken
 from nbformat.v4 import new_code_cell, new_notebook
@@ -31,25 +31,36 @@ def small(tmp_path):
 
 
 def test_what_no_check_guards_survives(small):
-    given = SimpleNamespace(places=99, draw=1)
-    with ThreadPoolExecutor(2) as pool:
-        row = audit_breaks(small, given, pool)
+    row = audit_breaks(small, SimpleNamespace(places=99, draw=1), 2)
     assert row["tried"] == row["possible"] == 5
     assert {s["change"] for s in row["survivors"]} == {"x - 7 → x + 7", "7 → 8"}
 
 
+def test_a_copy_of_a_run_tells_what_a_run_from_the_start_tells(small):
+    (small.path.parent / "helper.py").write_text("SIX = 6\n", "utf-8")
+    small.notebook.cells[0].source += "\nfrom helper import SIX"
+    small.notebook.cells[2].source += "\nassert SIX == 6"
+    nbformat.write(small.notebook, small.path)
+    chapter = Chapter(small.path)
+    chapter.programs["helper.py"] = ("SIX = 6\n", False)
+    changes = [
+        {"helper.py": "SIX = 7"},
+        {"draw": "1 / 0"},
+        {"code": chapter.programs["code"][0] + "\nwhile draw: 1"},
+    ]
+    changes += [{"draw": CELLS[1].source}, {"draw": "import os; os.abort()"}]
+    copied = chapter.runs(changes, 20, 2)
+    assert [bool(how) for how in copied] == [True, True, True, False, True]
+    assert [chapter.run(changed, 20) for changed in changes[:2]] == copied[:2]
+
+
 def test_seeds_are_moved_and_a_check_that_knows_its_seed_falls(small):
-    with ThreadPoolExecutor(2) as pool:
-        assert audit_seeds(small, SimpleNamespace(seeds=2), pool) == {
-            "seeds": 1,
-            "tried": 2,
-            "stood": 2,
-        }
-        tuned = (
-            f"assert draw[0] == {__import__('numpy').random.default_rng(5).normal()!r}"
-        )
-        small.programs["held"] = (tuned.replace("np.float64", "float"), True)
-        assert audit_seeds(small, SimpleNamespace(seeds=2), pool)["stood"] == 0
+    given = SimpleNamespace(seeds=2)
+    assert audit_seeds(small, given, 2) == {"seeds": 1, "tried": 2, "stood": 2}
+    tuned = float(numpy.random.default_rng(5).normal())
+    small.notebook.cells[2].source = f"assert draw[0] == {tuned!r}"
+    nbformat.write(small.notebook, small.path)
+    assert audit_seeds(Chapter(small.path), given, 2)["stood"] == 0
 
 
 @pytest.mark.parametrize(
