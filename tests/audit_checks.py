@@ -10,8 +10,9 @@ something to equal. What neither a cell notices nor tests/test_NAME.py has survi
 it under the arithmetic of other processors, as elsewhere.py does.
 
 What was seen is kept in data/audit.yml, with the chapter's code as a digest: a chapter that was audited as it stands is not
-audited again. A survivor there may be given a `reason` by hand: that of a change that changes nothing. Chapters that start
-engines are left out unless they are named. A program is given up after a minute and six times what the chapter took.
+audited again. A survivor there may be given a `reason` by hand: that of a change that changes nothing. Of a chapter that
+starts engines, `breaks` and `seeds` run the cells that need none (no_engines.py), and with them, whole, the changes that
+by_hand.yml lists. A program is given up after a minute and six times what the chapter took.
 """
 
 import argparse
@@ -37,6 +38,8 @@ from chapter_code import CHAPTERS, ROOT
 from elsewhere import ONE, fell, outcome, playable
 
 FOUND = ROOT / "data/audit.yml"
+TESTS = str(ROOT / "tests")
+BY_HAND = ROOT / "tests/by_hand.yml"
 HEAD = "# What `make audit-checks` found: see tests/audit_checks.py. Only a survivor's `reason` is written by hand.\n"
 ENGINES = re.compile(
     r"engines\.|start_ray|start_spark|import (ray|streamlit)\b|run_app"
@@ -148,27 +151,41 @@ class Chapter:
             if imported.search(text) and not imported.search(others):
                 self.programs[module.name] = (module.read_text("utf-8"), False)
         self.starts_engines = bool(ENGINES.search(text))
+        self.left_out, by_hand = set(), yaml.safe_load(BY_HAND.read_text("utf-8"))
+        self.by_hand = by_hand.get(path.stem, [])
         self.digest = hashlib.sha256(
-            repr(sorted(self.programs.items())).encode()
+            repr([sorted(self.programs.items()), self.by_hand]).encode()
         ).hexdigest()[:16]
 
-    def lay(self, folder, changed):
-        """Write the notebook and the modules with other sources for the programs in `changed` into a folder."""
+    def source(self, name):
+        return next(c.source for c in self.notebook.cells if c["id"] == name)
+
+    def lay(self, folder, changed, engines=True):
+        """Write the notebook and the modules with other sources for the programs in `changed` into a folder.
+
+        Without `engines` the cells that need one may fall."""
         notebook = nbformat.from_dict(self.notebook)
         for cell in notebook.cells:
             cell.source = changed.get(
                 cell["id"], self.programs.get(cell["id"], (cell.source,))[0]
             )
+            if cell["id"] in self.left_out and not engines:
+                cell.source = f"get_ipython().run_cell({cell.source!r})"  # may fall
+        if self.starts_engines and not engines:
+            absent = nbformat.v4.new_code_cell("import no_engines")
+            notebook.cells.insert(0, absent)
         for name in changed:
             if name.endswith(".py"):
                 Path(folder, name).write_text(changed[name], encoding="utf-8")
         nbformat.write(notebook, Path(folder, self.path.name))
 
-    def run(self, changed, seconds=3600):
-        """Run the chapter with other sources for the programs in `changed`; return how it fell, or None."""
+    def run(self, changed, seconds=3600, engines=False):
+        """Run the chapter with other sources for the programs in `changed`; return how it fell, or None.
+
+        Without `engines` the cells that need one are left out, which `leave_out` has found."""
         with tempfile.TemporaryDirectory() as folder:
-            self.lay(folder, changed)
-            first = ONE | {"PYTHONPATH": f"{folder}{os.pathsep}."}
+            self.lay(folder, changed, engines)
+            first = ONE | {"PYTHONPATH": os.pathsep.join([folder, ".", TESTS])}
             return outcome(
                 Path(folder, self.path.name), self.path.parent, first, seconds
             )
@@ -177,20 +194,38 @@ class Chapter:
         """Run the chapter with each of `changes`, up to `side` at once; return how it fell for each, or None.
 
         Each is run from where it changes on, in a copy of one run (forked.py), where that tells the whole."""
-        done = subprocess.run(
-            [sys.executable, ROOT / "tests/forked.py", self.path],
-            cwd=self.path.parent,
-            env=os.environ | ONE | {"PYTHONPATH": "."},
-            input=json.dumps({"jobs": changes, "seconds": seconds, "side": side}),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        ends = json.loads(done.stdout) if done.stdout else ["alone"] * len(changes)
+        ends = self._copied({"jobs": changes, "seconds": seconds, "side": side})
+        ends = ends or ["alone"] * len(changes)
         return [
             self.run(changed, seconds) if how == "alone" else how
             for changed, how in zip(changes, ends, strict=True)
         ]
+
+    def _copied(self, order):
+        """Return what forked.py answers; None where it falls."""
+        with tempfile.TemporaryDirectory() as folder:
+            self.lay(folder, {}, engines=False)
+            done = subprocess.run(
+                [
+                    sys.executable,
+                    ROOT / "tests/forked.py",
+                    Path(folder, self.path.name),
+                ],
+                cwd=self.path.parent,
+                env=os.environ | ONE | {"PYTHONPATH": "."},
+                input=json.dumps(order),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+            )
+        return json.loads(done.stdout) if done.stdout else None
+
+    def leave_out(self):
+        """Find which cells need an engine; only the others can be broken."""
+        if self.starts_engines:
+            self.left_out = {*self._copied({})}
+            for name in self.left_out:
+                self.programs.pop(name)
 
     def tests_notice(self, changed, seconds):
         """Do the chapter's tests, if it has any, fail with other sources for the programs in `changed`?"""
@@ -239,10 +274,17 @@ def audit_breaks(chapter, given, side):
         node = list(breakable(tree, check))[number]
         places.append({"place": f"{name}:{node.lineno}", "change": broken(node)})
         changes.append({name: ast.unparse(tree)})
+    ends = chapter.runs(changes, patience, side)
+    for row in chapter.by_hand:
+        source = chapter.source(row["cell"])
+        if source.count(row["is"]) != 1:
+            raise SystemExit(f"{chapter.path.name}: {row} is not there, or twice")
+        words = f"{row['is']} → {row['becomes']}".replace("\n", " ")
+        places.append({"place": row["cell"], "change": words})
+        changes.append({row["cell"]: source.replace(row["is"], row["becomes"])})
+        ends.append(chapter.run(changes[-1], engines=True))
     survivors, by_tests = [], 0
-    for place, changed, how in zip(
-        places, changes, chapter.runs(changes, patience, side), strict=True
-    ):
+    for place, changed, how in zip(places, changes, ends, strict=True):
         if not how and chapter.tests_notice(changed, 600 + patience):
             by_tests += 1
         elif not how:
@@ -250,7 +292,8 @@ def audit_breaks(chapter, given, side):
             print(f"  survived: {place['place']}  {place['change']}", flush=True)
     return {
         "possible": len(sites),
-        "tried": len(drawn),
+        "tried": len(places),
+        "by_hand": len(chapter.by_hand),
         "by_tests": by_tests,
         "draw": given.draw,
         "survivors": survivors,
@@ -371,12 +414,10 @@ def main():
 
         def audit(chapter):
             old = load().get(chapter.path.stem, {}).get(given.what, {})
-            if (
-                old.get("code") == chapter.digest
-                or not given.chapters
-                and chapter.starts_engines
-            ):
+            if old.get("code") == chapter.digest:
                 return
+            if given.what != "kinds":
+                chapter.leave_out()
             row = AUDITS[given.what](chapter, given, side)
             keep(chapter, given.what, row)
             counts = (

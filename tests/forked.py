@@ -4,6 +4,7 @@
 
 A name is a cell's id or a module's file name. Writes one JSON list: for each job how it fell, None, or "alone" where a copy
 cannot tell: a process with threads is not to be forked, and a module that is already imported is not read again.
+Without "jobs" it runs what can be run, and writes the ids of the cells that fell.
 """
 
 import json
@@ -90,6 +91,10 @@ def main():
         for c in notebook["cells"]
         if c["cell_type"] == "code"
     ]
+    if "jobs" not in order:
+        fallen = [cell[0] for cell in cells if run(shell, [cell])]
+        os.write(out, json.dumps(fallen).encode())
+        os._exit(0)
     jobs, found, running = order["jobs"], ["alone"] * len(order["jobs"]), {}
 
     def wait():

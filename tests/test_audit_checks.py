@@ -54,6 +54,25 @@ def test_a_copy_of_a_run_tells_what_a_run_from_the_start_tells(small):
     assert [chapter.run(changed, 20) for changed in changes[:2]] == copied[:2]
 
 
+def test_what_needs_an_engine_is_left_out_and_the_rest_is_broken(tmp_path):
+    cells = [
+        "from engines import start_ray\nray, engine = start_ray(cpus=2)\nthree = 3",
+        "two = ray.get(ray.put(2))",
+        "def six():\n    return 2 * three",
+        "assert six() == 6",
+    ]
+    cells = [new_code_cell(source, id=f"c{n}") for n, source in enumerate(cells)]
+    path = tmp_path / "engine.ipynb"
+    nbformat.write(new_notebook(cells=cells), path)
+    for module in ("engines.py", "streamlit_server.py"):
+        (tmp_path / module).write_text("", "utf-8")
+    chapter = Chapter(path)
+    chapter.leave_out()
+    assert chapter.left_out == {"c1"} and chapter.run({}) is None
+    row = audit_breaks(chapter, SimpleNamespace(places=99, draw=1), 2)
+    assert (row["tried"], row["by_hand"], row["survivors"]) == (2, 0, [])
+
+
 def test_seeds_are_moved_and_a_check_that_knows_its_seed_falls(small):
     given = SimpleNamespace(seeds=2)
     assert audit_seeds(small, given, 2) == {"seeds": 1, "tried": 2, "stood": 2}
