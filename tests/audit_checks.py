@@ -10,7 +10,7 @@ something to equal. What neither a cell notices nor tests/test_NAME.py has survi
 it under the arithmetic of other processors, as elsewhere.py does.
 
 What was seen is kept in data/audit.yml, with the chapter's code as a digest: a chapter that was audited as it stands is not
-audited again. A survivor there may be given a `reason` by hand: that of a change that changes nothing. Of a chapter that
+audited again, but for its survivors, on which a new test is tried. A survivor there may be given a `reason` by hand: that of a change that changes nothing. Of a chapter that
 starts engines, `breaks` and `seeds` run the cells that need none (no_engines.py), and with them, whole, the changes that
 by_hand.yml lists. A program is given up after a minute and six times what the chapter took.
 """
@@ -252,47 +252,64 @@ class Chapter:
         return done.returncode == 1
 
 
-def audit_breaks(chapter, given, side):
+def drawn_breaks(chapter, given):
+    """Return how many places can be broken; and of those drawn the place, the change in words, and the changed programs."""
     sites = []
     for name, (source, check) in chapter.programs.items():
         try:
-            sites += [
-                (name, n) for n, _ in enumerate(breakable(ast.parse(source), check))
-            ]
+            nodes = list(breakable(ast.parse(source), check))
         except SyntaxError:  # a magic line
             continue
-    began = time.monotonic()
-    if how := chapter.run({}):
-        raise SystemExit(f"{chapter.path.name} falls as it is: {how}")
-    patience = 60 + 6 * (time.monotonic() - began)
-    drawn = Random(given.draw).sample(sites, min(given.places, len(sites)))
-
-    changes, places = [], []
-    for name, number in drawn:
+        sites += [(name, number) for number in range(len(nodes))]
+    rows = []
+    for name, number in Random(given.draw).sample(sites, min(given.places, len(sites))):
         source, check = chapter.programs[name]
         tree = ast.parse(source)
         node = list(breakable(tree, check))[number]
-        places.append({"place": f"{name}:{node.lineno}", "change": broken(node)})
-        changes.append({name: ast.unparse(tree)})
-    ends = chapter.runs(changes, patience, side)
+        words = {"place": f"{name}:{node.lineno}", "change": broken(node)}
+        rows.append((words, {name: ast.unparse(tree)}))
+    return len(sites), rows
+
+
+def breaks_by_hand(chapter):
+    """Return the place, the change in words, and the changed programs of each row in by_hand.yml."""
+    rows = []
     for row in chapter.by_hand:
         source = chapter.source(row["cell"])
         if source.count(row["is"]) != 1:
             raise SystemExit(f"{chapter.path.name}: {row} is not there, or twice")
-        words = f"{row['is']} → {row['becomes']}".replace("\n", " ")
-        places.append({"place": row["cell"], "change": words})
-        changes.append({row["cell"]: source.replace(row["is"], row["becomes"])})
-        ends.append(chapter.run(changes[-1], engines=True))
-    survivors, by_tests = [], 0
-    for place, changed, how in zip(places, changes, ends, strict=True):
+        words = " ".join(f"{row['is']} → {row['becomes']}".split())
+        changed = {row["cell"]: source.replace(row["is"], row["becomes"])}
+        rows.append(({"place": row["cell"], "change": words}, changed))
+    return rows
+
+
+def audit_breaks(chapter, given, side, old):
+    """`old`: the row of this very code; then its survivors are tried on the tests of today, and nothing else."""
+    possible, drawn = drawn_breaks(chapter, given)
+    rows = drawn + breaks_by_hand(chapter)
+    if old:
+        left = [s for s in old["survivors"] if "reason" not in s]
+        known = [s for s in old["survivors"] if "reason" in s]
+        rows = [row for row in rows if row[0] in left]
+        patience, ends = 600, [None] * len(rows)
+    else:
+        began, known = time.monotonic(), []
+        if how := chapter.run({}):
+            raise SystemExit(f"{chapter.path.name} falls as it is: {how}")
+        patience = 60 + 6 * (time.monotonic() - began)
+        ends = chapter.runs([changed for _, changed in drawn], patience, side)
+        ends += [chapter.run(c, engines=True) for _, c in rows[len(drawn) :]]
+    survivors, by_tests = known, old.get("by_tests", 0)
+    for (place, changed), how in zip(rows, ends, strict=True):
         if not how and chapter.tests_notice(changed, 600 + patience):
             by_tests += 1
         elif not how:
             survivors.append(place)
             print(f"  survived: {place['place']}  {place['change']}", flush=True)
     return {
-        "possible": len(sites),
-        "tried": len(places),
+        "possible": possible,
+        "tried": len(drawn) + len(chapter.by_hand),
         "by_hand": len(chapter.by_hand),
         "by_tests": by_tests,
         "draw": given.draw,
@@ -345,7 +362,7 @@ def reseeded(chapter, shift):
     return changed, reseed.count
 
 
-def audit_seeds(chapter, given, side):
+def audit_seeds(chapter, given, side, old):
     _, seeds = reseeded(chapter, 0)
     shifts = [1009 * (n + 1) for n in range(given.seeds if seeds else 0)]
     ends = chapter.runs([reseeded(chapter, shift)[0] for shift in shifts], 3600, side)
@@ -355,7 +372,7 @@ def audit_seeds(chapter, given, side):
     return {"seeds": seeds, "tried": len(ends), "stood": ends.count(None)}
 
 
-def audit_kinds(chapter, given, side):
+def audit_kinds(chapter, given, side, old):
     kinds = playable()
     with ThreadPoolExecutor(side) as pool:
         ends = dict(
@@ -382,11 +399,14 @@ def keep(chapter, what, row):
         book = load()
         old = book.get(chapter.path.stem, {}).get(what, {})
         reasons = {
-            s["change"]: s["reason"] for s in old.get("survivors", []) if "reason" in s
+            (s["place"].split(":")[0], s["change"]): s["reason"]
+            for s in old.get("survivors", [])
+            if "reason" in s
         }
         for survivor in row.get("survivors", []):
-            if survivor["change"] in reasons:
-                survivor["reason"] = reasons[survivor["change"]]
+            same = survivor["place"].split(":")[0], survivor["change"]
+            if same in reasons:
+                survivor["reason"] = reasons[same]
         book.setdefault(chapter.path.stem, {})[what] = made | row
         FOUND.write_text(
             HEAD + yaml.safe_dump(book, width=120, allow_unicode=True), encoding="utf-8"
@@ -414,11 +434,13 @@ def main():
 
         def audit(chapter):
             old = load().get(chapter.path.stem, {}).get(given.what, {})
-            if old.get("code") == chapter.digest:
+            if old.get("code") != chapter.digest:
+                old = {}
+            if old and all("reason" in s for s in old.get("survivors", [])):
                 return
             if given.what != "kinds":
                 chapter.leave_out()
-            row = AUDITS[given.what](chapter, given, side)
+            row = AUDITS[given.what](chapter, given, side, old)
             keep(chapter, given.what, row)
             counts = (
                 f"{k} {len(v) if isinstance(v, list) else v}" for k, v in row.items()

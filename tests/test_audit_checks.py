@@ -30,10 +30,14 @@ def small(tmp_path):
     return Chapter(path)
 
 
-def test_what_no_check_guards_survives(small):
-    row = audit_breaks(small, SimpleNamespace(places=99, draw=1), 2)
+def test_what_no_check_guards_survives(small, monkeypatch):
+    row = audit_breaks(small, SimpleNamespace(places=99, draw=1), 2, {})
     assert row["tried"] == row["possible"] == 5
     assert {s["change"] for s in row["survivors"]} == {"x - 7 → x + 7", "7 → 8"}
+    row["survivors"][0]["reason"] = "nobody asks"
+    monkeypatch.setattr(Chapter, "tests_notice", lambda *_: True)
+    again = audit_breaks(small, SimpleNamespace(places=99, draw=1), 2, row)
+    assert again == row | {"by_tests": 1, "survivors": row["survivors"][:1]}
 
 
 def test_a_copy_of_a_run_tells_what_a_run_from_the_start_tells(small):
@@ -69,17 +73,17 @@ def test_what_needs_an_engine_is_left_out_and_the_rest_is_broken(tmp_path):
     chapter = Chapter(path)
     chapter.leave_out()
     assert chapter.left_out == {"c1"} and chapter.run({}) is None
-    row = audit_breaks(chapter, SimpleNamespace(places=99, draw=1), 2)
+    row = audit_breaks(chapter, SimpleNamespace(places=99, draw=1), 2, {})
     assert (row["tried"], row["by_hand"], row["survivors"]) == (2, 0, [])
 
 
 def test_seeds_are_moved_and_a_check_that_knows_its_seed_falls(small):
     given = SimpleNamespace(seeds=2)
-    assert audit_seeds(small, given, 2) == {"seeds": 1, "tried": 2, "stood": 2}
+    assert audit_seeds(small, given, 2, {}) == {"seeds": 1, "tried": 2, "stood": 2}
     tuned = float(numpy.random.default_rng(5).normal())
     small.notebook.cells[2].source = f"assert draw[0] == {tuned!r}"
     nbformat.write(small.notebook, small.path)
-    assert audit_seeds(Chapter(small.path), given, 2)["stood"] == 0
+    assert audit_seeds(Chapter(small.path), given, 2, {})["stood"] == 0
 
 
 @pytest.mark.parametrize(
