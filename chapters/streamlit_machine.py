@@ -567,7 +567,7 @@ def whole_or_float(value, low, high, step):
 
 
 class Fragments(Chosen):
-    """Functions that may run again alone, each in a block of its own; needs `run_part`."""
+    """Functions that may run again alone, each in a block of its own."""
 
     def fragment(self, body=None, **options):
         """Let a function run again alone, in a block of its own."""
@@ -582,6 +582,21 @@ class Fragments(Chosen):
             return self.run_part(name)
 
         return first
+
+    def run_part(self, name):
+        """Run a fragment in its block."""
+        session = self.session
+        box, body = session.parts[name]
+        box.items.clear()
+        outer, session.part = session.part, name
+        try:
+            with box:
+                return body()
+        except Exception as error:
+            box.draw("exception", type(error).__name__)
+            raise Stop from error
+        finally:
+            session.part = outer
 
 
 # --- Caches

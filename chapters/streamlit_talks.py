@@ -8,7 +8,18 @@ import sys
 from contextlib import ExitStack, contextmanager
 
 import param
+import pyarrow as pa
 from streamlit_server import Session
+
+
+def with_cache(script):
+    """Return the script with a cache in the place of each comment `# cache`."""
+    return script.replace("# cache", "@st.cache_data(show_spinner=False)")
+
+
+def with_fragments(script):
+    """Return the script with a fragment in the place of each comment `# fragment`."""
+    return script.replace("# fragment", "@st.fragment")
 
 
 def one_notch(server):
@@ -16,6 +27,14 @@ def one_notch(server):
         opened = page.run().log
         moved = page.change("x", 4).log
         return {"opened": opened, "moved": moved, "sent": page.sent}
+
+
+def heard(wire):
+    """Word what one_notch found: the event that was sent, and a line for each message."""
+    lines = [f"sent: one event of {wire['sent']} bytes; heard:"]
+    for kind, what, size, _ in wire["moved"]:
+        lines.append(f"{size:4} bytes  {kind} {what}".rstrip())
+    return "\n".join(lines)
 
 
 def lengths(server, counts):
@@ -33,6 +52,12 @@ def four_events(server):
             what = [m.what for m in page.deltas()]
             seen.append([label or "(opened)", ran, what])
         return seen
+
+
+def ran_and_drew(row):
+    """Word one row of four_events."""
+    label, ran, what = row
+    return f"{label:9}  ran {'+'.join(ran):10}  drew {', '.join(what)}"
 
 
 def bill(server, events):
@@ -168,6 +193,13 @@ def explore(app, temperature, place=None):
     if app.exception or app.error:
         raise RuntimeError(f"the app fails: {[*app.exception, *app.error]}")
     return [metric.value for metric in app.metric]
+
+
+def bars(app):
+    """Return the probabilities in the chart that the app sends to the browser."""
+    (chart,) = app.get("vega_lite_chart")
+    table = pa.ipc.open_stream(chart.proto.data.data).read_all()
+    return table.column("probability").to_pylist()
 
 
 def type_code(server):

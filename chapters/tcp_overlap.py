@@ -3,6 +3,7 @@
 import re
 
 LETTERS = "ABCDEF"
+LATE = "'seg late'"
 READERS = "first wins", "last wins", "aioquic", "Linux"
 SCENES = {  # name: (words, how many have come, six segments)
     "turn": (
@@ -18,8 +19,8 @@ SCENES = {  # name: (words, how many have come, six segments)
     ),
 }
 STYLE = (
-    ".tree path{stroke:currentColor;opacity:.5}.tree circle{fill:var(--paper,#fbf9f4);stroke:var(--azurite,#2372b0);stroke-width:2}.tree [stroke-dasharray]{stroke:var(--ochre,#a8742a)}"
-    ".twelve{display:grid;grid-template-columns:5.2rem repeat(12,1fr);gap:2px 0;line-height:1.9rem;text-align:center}"
+    ".read{display:contents}.tree path{stroke:currentColor;opacity:.5}.tree circle+text{text-anchor:middle}.tree text+text{font-size:13px}.tree circle{fill:var(--paper,#fbf9f4);stroke:var(--azurite,#2372b0);stroke-width:2}.tree [stroke-dasharray]{stroke:var(--ochre,#a8742a)}"
+    ".twelve{display:grid;grid-template-columns:5rem repeat(12,1fr);gap:2px 0;line-height:1.9rem;text-align:center}"
     ".twelve b{grid-column:1;font-weight:400;text-align:left}"
     ".twelve .seg{background:var(--azurite,#2372b0);color:var(--paper,#fff);border-radius:3px;border-right:.5rem double var(--paper,#fff);cursor:grab;touch-action:none;user-select:none}"
     ".twelve .late{background:none;color:inherit;border:1px dashed}"
@@ -27,20 +28,19 @@ STYLE = (
 )
 
 SCRIPT = r"""
-const L = 'ABCDEF', red = p => p && p.r;
+const L = 'ABCDEF', red = p => p?.r;
 if (root.was !== v.scene) { root.was = v.scene; const [n, all] = data[v.scene], f = $('[name=n]'); root.segs = all.map(s => [...s]); f.value = f.nextElementSibling.value = v.n = n; }
-const segs = root.segs, end = p => p.s + p.d.length, over = (a, b) => a.s <= b.s && end(b) <= end(a);
-let R = null, last = null, told = '';
-const hang = (o, x) => { const q = o.p; if (q) q.c[+(o === q.c[1])] = x; else R = x; if (x) x.p = q; };
-const rot = (t, d) => { const k = t.c[1 - d], m = k.c[d]; t.c[1 - d] = m; if (m) m.p = t; hang(t, k); k.c[d] = t; t.p = k; };
-const after = p => { if (p.c[1]) { p = p.c[1]; while (p.c[0]) p = p.c[0]; return p; } while (p.p && p === p.p.c[1]) p = p.p; return p.p; };
-const insert = (x, q, d) => { x.p = q; if (q) q.c[d] = x; else R = x;
+const {min, max, round} = Math, segs = root.segs, end = p => p.s + p.d.length, over = (a, b) => a.s <= b.s && end(b) <= end(a);
+let R, last, told, hang = (o, x) => { const q = o.p; if (q) q.c[+(o === q.c[1])] = x; else R = x; if (x) x.p = q; },
+  rot = (t, d) => { const k = t.c[1 - d], m = k.c[d]; t.c[1 - d] = m; if (m) m.p = t; hang(t, k); k.c[d] = t; t.p = k; },
+  after = p => { if (p.c[1]) { p = p.c[1]; while (p.c[0]) p = p.c[0]; return p; } while (p.p && p === p.p.c[1]) p = p.p; return p.p; },
+  insert = (x, q, d) => { x.p = q; if (q) q.c[d] = x; else R = x;
   while (red(x.p)) { q = x.p; const g = q.p, d = +(q === g.c[1]), u = g.c[1 - d];
     if (red(u)) { q.r = u.r = 0; g.r = 1; x = g; continue; }
     if (x === q.c[1 - d]) { rot(q, d); q = x; }
     q.r = 0; g.r = 1; rot(g, 1 - d); break; }
-  R.r = 0; };
-const erase = x => { const [l, r] = x.c; let c, q, b;
+  R.r = 0; },
+  erase = x => { const [l, r] = x.c; let c, q, b;
   if (!l || !r) { c = r || l; q = x.p; b = !x.r; hang(x, c); }
   else { const h = after(x); c = h.c[1]; b = !h.r; q = h.p === x ? h : h.p;
     if (q !== h) { hang(h, c); h.c[1] = r; r.p = h; }
@@ -51,16 +51,16 @@ const erase = x => { const [l, r] = x.c; let c, q, b;
     if (!red(n) && !red(f)) { w.r = 1; c = q; q = q.p; continue; }
     if (!red(f)) { n.r = 0; w.r = 1; rot(w, 1 - d); w = q.c[1 - d]; f = w.c[1 - d]; }
     w.r = q.r; q.r = f.r = 0; rot(q, d); c = R; }
-  if (b && c) c.r = 0; };
-const came = segs.slice(0, v.n).map(([s, e], i) => [s, L[i].repeat(e - s)]);
+  if (b && c) c.r = 0; },
+  came = segs.slice(0, v.n).map(([s, e], i) => [s, L[i].repeat(e - s)]);
 for (const [s, text] of came) {
-  const x = {s, d: text, c: [null, null], p: null, r: 1}, top = R;
-  let at = R, met = null, d = 1, fate = '';
+  const x = {s, d: text, c: [], r: 1}, top = R;
+  let at = R, met, d, fate;
   while (at) { met = at; d = +(s >= at.s);
     if (d && (fate = end(at) === s ? 'glue' : over(at, x) ? 'drop' : at.s === s ? 'swap' : '')) break;
     at = at.c[d]; }
   if (last && end(last) === s) { fate = 'glue'; met = last; }
-  const m = met && met.d[0];
+  const m = met?.d[0];
   told = text[0] + ({glue: ` begins where ${m} ends: glued`, drop: ` lies within ${m}, which it meets: dropped`, swap: ` starts with ${m} and is longer: takes its place`}[fate] || ' is held');
   if (fate === 'glue') met.d += text;
   if (fate === 'swap') { x.c = met.c; x.r = met.r; x.c.forEach(c => { if (c) c.p = x; }); hang(met, x); }
@@ -76,27 +76,41 @@ root.querySelectorAll('.read').forEach((row, k) => [...row.children].forEach((e,
 root.querySelectorAll('.seg').forEach((e, i) => { const [s, z] = segs[i];
   e.style.gridColumn = `${s + 1}/${z + 1}`; e.classList.toggle('late', i >= v.n);
   Object.entries({role: 'slider', tabindex: 0, 'aria-label': L[i], 'aria-valuemin': 1, 'aria-valuemax': 12, 'aria-valuenow': s, 'aria-valuetext': `bytes ${s} to ${z - 1}` + (i < v.n ? '' : ', not yet come')}).forEach(a => e.setAttribute(...a));
-  const set = (a, b) => { const n = Math.min(Math.max(b - a, 1), 12); a = Math.min(Math.max(a, 1), 13 - n); if (a !== segs[i][0] || a + n !== segs[i][1]) { segs[i] = [a, a + n]; update(); } };
-  e.onkeydown = k => { const [a, b] = segs[i], to = {ArrowLeft: [a - 1, b - 1], ArrowRight: [a + 1, b + 1], ArrowUp: [a, Math.min(b + 1, 13)], ArrowDown: [a, b - 1]}[k.key];
+  const set = (a, b) => { const n = min(max(b - a, 1), 12); a = min(max(a, 1), 13 - n); if (a !== segs[i][0] || a + n !== segs[i][1]) { segs[i] = [a, a + n]; update(); } };
+  e.onkeydown = k => { const [a, b] = segs[i], to = {ArrowLeft: [a - 1, b - 1], ArrowRight: [a + 1, b + 1], ArrowUp: [a, min(b + 1, 13)], ArrowDown: [a, b - 1]}[k.key];
     if (to) { k.preventDefault(); set(...to); } };
-  e.onpointerdown = d => { const box = e.getBoundingClientRect(), [a, b] = segs[i], w = box.width / (b - a), grow = d.clientX > box.right - Math.min(16, box.width / 2);
+  e.onpointerdown = d => { const box = e.getBoundingClientRect(), [a, b] = segs[i], w = box.width / (b - a), grow = d.clientX > box.right - min(16, box.width / 2);
     e.setPointerCapture(d.pointerId);
-    e.onpointermove = m => { const k = Math.round((m.clientX - d.clientX) / w); grow ? set(a, Math.max(a + 1, Math.min(b + k, 13))) : set(a + k, b + k); };
-    e.onpointerup = e.onpointercancel = () => { e.onpointermove = null; }; }; });
-let art = ''; const at = (p, y) => { p.x = 45 + 60 * held.indexOf(p); p.y = y; p.c.forEach(c => { if (c) { at(c, y + 40); art += `<path d="M${p.x} ${y}L${c.x} ${c.y}"/>`; } }); };
+    e.onpointermove = m => { const k = round((m.clientX - d.clientX) / w); grow ? set(a, max(a + 1, min(b + k, 13))) : set(a + k, b + k); };
+    e.onlostpointercapture = () => { e.onpointermove = 0; }; }; });
+let art = '', at = (p, y) => { p.x = 45 + 60 * held.indexOf(p); p.y = y; p.c.forEach(c => { if (c) { at(c, y + 40); art += `<path d="M${p.x} ${y}L${c.x} ${c.y}"/>`; } }); };
 at(R, 22);
-for (const p of held) art += `<circle cx="${p.x}" cy="${p.y}" r="16"${p.r ? ' stroke-dasharray="4 3"' : ''}/><text x="${p.x}" y="${p.y + 5}" text-anchor="middle">${[...new Set(p.d)].join('')}</text><text x="${p.x + 18}" y="${p.y - 7}" font-size="13">${p.s}–${end(p) - 1}</text>`;
+for (const p of held) art += `<circle cx=${p.x} cy=${p.y} r=16${p.r ? ' stroke-dasharray="4 3"' : ''} /><text x=${p.x} y=${p.y + 5}>${[...new Set(p.d)].join('')}</text><text x=${p.x + 18} y=${p.y - 7}>${p.s}–${end(p) - 1}</text>`;
 $('.tree').innerHTML = art; say('told', told);
 """
 
 
+NAMES = "segs red hang rot after insert erase over last fate met came held read back texts top"
+
+
 def tight(script):
-    """Return a script without the blanks that only people need; strings stay as they are."""
+    """Return a script in fewer bytes: no blanks that only people need, short names; strings stay as they are."""
     parts = re.split(r"('[^'\n]*'|`[^`]*`)", script)
-    parts[::2] = [
-        re.sub(r" *([=+\-*/<>?:;,{}()|&!\[\]]) *", r"\1", re.sub(r"\n +", "\n", part))
-        for part in parts[::2]
-    ]
+    short = dict(zip(NAMES.split(), "ABCDEFGHIJKMNOPQS", strict=True))
+
+    def shorter(code):
+        code = re.sub(
+            r" *([=+\-*/<>?:;,{}()|&!\[\]]) *", r"\1", re.sub(r"\n +", "\n", code)
+        )
+        code = re.sub(r"(?<=[;{}])\n", "", code).replace(";}", "}")
+        code = (
+            re.sub(r"\bconst\b", "let", code)
+            .replace("==" + "=", "==")
+            .replace("!==", "!=")
+        )
+        return re.sub(r"(?<!\w)(?<![^.]\.)\w+", lambda m: short.get(m[0], m[0]), code)
+
+    parts[::2] = [shorter(part) for part in parts[::2]]
     return "".join(parts)
 
 
@@ -122,9 +136,9 @@ def draw_tree(root):
             lines.append(f'<path d="M{x} {y}L{cx} {cy}"/>')
         dash = ' stroke-dasharray="4 3"' if piece.red else ""
         marks.append(
-            f'<circle cx="{x}" cy="{y}" r="16"{dash}/>'
-            f'<text x="{x}" y="{y + 5}" text-anchor="middle">{word(piece)}</text>'
-            f'<text x="{x + 18}" y="{y - 7}" font-size="13">{piece.start}–{piece.end - 1}</text>'
+            f"<circle cx={x} cy={y} r=16{dash} />"
+            f"<text x={x} y={y + 5}>{word(piece)}</text>"
+            f"<text x={x + 18} y={y - 7}>{piece.start}–{piece.end - 1}</text>"
         )
         return x, y
 
@@ -138,17 +152,15 @@ def draw_board(spans, texts, root, told):
     count, spans = spans
     rows = "".join(
         f"<b>{'segments' if k == 0 else ''}</b>"
-        f'<span class="seg{" late" if k >= count else ""}" style="grid-column:{s + 1}/{e + 1}">{LETTERS[k]}</span>'
+        f"<span class={('seg', LATE)[k >= count]} style=grid-column:{s + 1}/{e + 1}>{LETTERS[k]}</span>"
         for k, (s, e) in enumerate(spans)
     )
     for name, text in zip(READERS, texts, strict=True):
         marks = zip(text.ljust(12, "."), texts[-1].ljust(12, "."), strict=True)
         cells = "".join(f"<i{'' if c == d else ' class=odd'}>{c}</i>" for c, d in marks)
-        rows += (
-            f'<b>{name}</b><span class="read" style="display:contents">{cells}</span>'
-        )
+        rows += f"<b>{name}</b><span class=read>{cells}</span>"
     return (
-        f'<style>{STYLE}</style><div class="twelve">{rows}</div><p data-say="told" aria-live="polite">{told}</p>'
-        '<svg viewBox="0 0 390 166" font-size="15" fill="currentColor" role="img" aria-label="The tree in which Linux holds the pieces; dashed: red, solid: black.">'
-        f'<g class="tree">{draw_tree(root)}</g></svg>'
+        f"<style>{STYLE}</style><div class=twelve>{rows}</div><p data-say=told aria-live=polite>{told}</p>"
+        '<svg viewBox="0 0 390 166" font-size=15 fill=currentColor role=img aria-label="The tree in which Linux holds the pieces; dashed: red, solid: black.">'
+        f"<g class=tree>{draw_tree(root)}</g></svg>"
     )

@@ -237,7 +237,7 @@ def test_the_key_frame_is_what_the_script_draws(c, browser, hands):
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     html = c.in_your_hands().data
-    assert len(html.encode()) < 16_000
+    assert len(html.encode()) <= 8_000
     page.set_content(html)
     for part in ("[data-say=told]", ".twelve"):
         assert page.inner_text(part) == hands.inner_text(part)
