@@ -1,4 +1,4 @@
-"""For chapters/snowflake-compute.ipynb: requests by Zipf's law, LRU caches that have settled, and the exact hit rate as an integral."""
+"""For chapters/snowflake-compute.ipynb: requests by Zipf's law, LRU caches that have settled or are resized, and the exact hit rate as an integral."""
 
 import math
 from collections import OrderedDict
@@ -43,6 +43,22 @@ class LRU:
         if len(self.held) > self.capacity:
             self.held.popitem(last=False)
         return hit
+
+
+def replay(requests, sizes, capacity, place, push=None):
+    """Return (whether each request was a hit, how many files were pushed before it).
+
+    From request i on there are sizes[i] nodes, each with a cache of `capacity` files; place(file, nodes) is the node
+    that owns a file. push(old, new, place), at a resize, may fill the new caches {node: LRU}; it returns how often.
+    """
+    caches, hits, pushes = {}, [], np.zeros(len(requests), int)
+    for i, file in enumerate(requests):
+        if i in sizes:
+            old, nodes = caches, range(sizes[i])
+            caches = {node: old.get(node) or LRU(capacity) for node in nodes}
+            pushes[i] = push(old, caches, place) if push else 0
+        hits.append(caches[place(file, nodes)].use(file))
+    return np.array(hits), pushes
 
 
 def settled(p, size, rng):

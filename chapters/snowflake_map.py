@@ -65,5 +65,5 @@ def architecture(chapter):
     ax.text(5.2, 3.45, "bytes of files", va="center")
     ax.set(xlim=(-0.1, 10.1), ylim=(0.3, 9.8))
     ax.axis("off")
-    ax.set_title("Three layers that grow apart from one another")
+    ax.set_title("Three layers: each can grow without the others")
     return fig

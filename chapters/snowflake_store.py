@@ -1,5 +1,5 @@
 """For the Snowflake chapters on numbers and list: a small object store that counts what is asked of it, and races over it;
-which types its pruner compares; and how its lists of files are written.
+which types its pruner compares; and how its files and its lists of files are written.
 
 By default it is a temporary folder. The engines read it through `pyarrow.fs`, as they would read a bucket. The same
 cells run against any S3-compatible store when these variables are set before the kernel starts:
@@ -13,6 +13,7 @@ Python ends.
 """
 
 import inspect
+import io
 import json
 import os
 import subprocess
@@ -28,6 +29,7 @@ from functools import cached_property
 from pathlib import Path
 
 import pyarrow.fs as pafs
+import pyarrow.parquet as pq
 from fsspec.implementations.arrow import ArrowFile, ArrowFSWrapper
 
 BUCKET = "ridge-and-peak"
@@ -117,6 +119,21 @@ def pack(files):
 def unpack(data):
     """Return what was packed."""
     return json.loads(data, object_hook=_untagged)
+
+
+# --- Parquet ---------------------------------------------------------------------------------------------------
+
+
+def parquet(rows):
+    """Return an Arrow table as the bytes of a Parquet file."""
+    out = io.BytesIO()
+    pq.write_table(rows, out)
+    return out.getvalue()
+
+
+def lake(paths):
+    """Return SQL that reads Parquet files of a store, for its own `duckdb()`."""
+    return f"read_parquet({[f'lake://{path}' for path in paths]})"
 
 
 # --- objects --------------------------------------------------------------------------------------------------
@@ -285,6 +302,10 @@ class Store:
         with self.fs.open_input_stream(path) as source:
             return source.read()
 
+    def read(self, path, columns=None):
+        """Return a Parquet object, or some of its columns, as an Arrow table."""
+        return pq.read_table(io.BytesIO(self.get(path)), columns=columns)
+
     def sizes(self, prefix=""):
         """Return {path: bytes} of all objects in a folder and those below it."""
         if self._client is not None:
@@ -366,8 +387,8 @@ def _listed(client, bucket, prefix):
 
 
 _CHILD_HEAD = """
-import io, json, sys, time, uuid
-import pyarrow as pa, pyarrow.parquet as pq; from snowflake_store import Store, pack, unpack
+import json, sys, time, uuid
+import pyarrow as pa; from snowflake_store import Store, pack, parquet, unpack
 """
 
 _CHILD_TAIL = """

@@ -44,8 +44,8 @@ def test_a_ring_gives_each_position_to_the_next_point(names, v, x):
     later = [p for p in points if p > x]
     assert ring.place(x) == points[min(later) if later else min(points)]
     assert ring.place(x) == compute.Ring(names[::-1], v).place(x)
-    assert sum(ring.shares().values()) == pytest.approx(1)
-    assert min(ring.shares().values()) > 0
+    assert sum(compute.shares(ring).values()) == pytest.approx(1)
+    assert min(compute.shares(ring).values()) > 0
 
 
 @quick
@@ -85,14 +85,14 @@ def test_stealing_does_all_work_once_and_leaves_nobody_idle(queues, data):
     speeds = data.draw(
         st.lists(st.floats(0.1, 5), min_size=len(queues), max_size=len(queues))
     )
-    done = compute.schedule(queues, speeds, steal=True)
+    done = compute.schedule(queues, speeds, compute.steal)
     sizes = sorted((end - start) * speeds[node] for node, start, end in done)
     np.testing.assert_allclose(sizes, sorted(sum(queues, [])), rtol=1e-9, atol=1e-9)
     last_start = max((start for _, start, _ in done), default=0)
     for node in range(len(queues)):
         ends = [end for n, _, end in done if n == node]
         assert not done or max(ends, default=0) >= last_start - 1e-9
-    alone = compute.schedule(queues, speeds, steal=False)
+    alone = compute.schedule(queues, speeds, compute.take_own)
     for node, queue in enumerate(queues):
         ends = [end for n, _, end in alone if n == node]
         assert max(ends, default=0) == pytest.approx(sum(queue) / speeds[node])
@@ -107,8 +107,8 @@ def test_stealing_does_all_work_once_and_leaves_nobody_idle(queues, data):
 def test_laziness_never_moves_more_also_by_modulo(requests, sizes, capacity):
     sizes = {0: 3} | sizes
     setting = requests, sizes, capacity, lambda file, nodes: file % len(nodes)
-    lazy, nothing = compute.replay(*setting, eager=False)
-    eager, pushes = compute.replay(*setting, eager=True)
+    lazy, nothing = compute.replay(*setting)
+    eager, pushes = compute.replay(*setting, compute.push_all)
     assert not nothing.any()
     assert (~lazy).sum() <= (~eager).sum() + pushes.sum()
 
@@ -174,8 +174,9 @@ def test_probabilities_may_have_been_float32(weights):
 def test_queues_without_speeds_are_refused_and_no_queue_takes_no_time():
     for queues, speeds in (([[1.0], [1.0]], [1]), ([[1.0]], []), ([[1.0]], [math.nan])):
         with pytest.raises(ValueError, match="speed above 0"):
-            compute.schedule(queues, speeds, False)
-    assert compute.makespan([], [], False) == compute.makespan([[]], [1], True) == 0
+            compute.schedule(queues, speeds, compute.take_own)
+    own, steal = compute.take_own, compute.steal
+    assert compute.makespan([], [], own) == compute.makespan([[]], [1], steal) == 0
 
 
 @pytest.mark.parametrize(
@@ -207,8 +208,8 @@ def test_the_law_of_the_cache_knows_files_that_are_never_asked_for(weights, size
         lambda: compute.least(0, 4),
         lambda: compute.zipf(0, 1),
         lambda: compute.zipf(3, math.nan),
-        lambda: compute.schedule([[1.0]], [0.0], steal=True),
-        lambda: compute.schedule([[1.0]], [math.nan], steal=True),
+        lambda: compute.schedule([[1.0]], [0.0], compute.steal),
+        lambda: compute.schedule([[1.0]], [math.nan], compute.steal),
     ],
 )
 def test_no_nodes_no_files_and_no_speed_are_said_in_words(ask):
@@ -242,12 +243,12 @@ class Sold:
 @given(
     st.lists(st.integers(-(2**70), 2**70) | st.integers(-5, 5), max_size=12),
     st.integers(1, 4),
-    st.booleans(),
+    st.sampled_from([compute.take_own, compute.steal]),
 )
-def test_sums_of_any_sign_and_size_survive_the_merging(cents, count, steal):
+def test_sums_of_any_sign_and_size_survive_the_merging(cents, count, take):
     sold = {f"f{n}": c for n, c in enumerate(cents)}
     nodes = {f"w{n}": Sold(sold) for n in range(count)}
-    told = compute.scan_table(nodes, compute.modulo, list(sold), steal)
+    told = compute.scan_table(nodes, compute.modulo, list(sold), take)
     assert told["cents"] == sum(cents) and told["rows"] == len(cents)
     assert sum(told[name] for name in nodes) == len(cents)
 
@@ -278,7 +279,8 @@ def test_no_file_is_lost_or_scanned_twice_under_races(steal, restless):
     for _ in range(20):
         nodes = {f"w{i}": Slow() for i in range(8)}
         files = [str(i) for i in range(60)]
-        total = compute.scan_table(nodes, compute.modulo, files, steal)
+        take = compute.steal if steal else compute.take_own
+        total = compute.scan_table(nodes, compute.modulo, files, take)
         seen = Counter(file for node in nodes.values() for file, _ in node.seen)
         assert seen == Counter(files)
         assert total["cents"] == sum(range(60)) and total["rows"] == 60
@@ -436,7 +438,7 @@ names = {"__name__": "__main__"}
 last = next(i for i, c in enumerate(cells) if "workplace.cleanup()" in c.source)
 assert last > 10
 for cell in cells[:last]:
-    if any(w in cell.source for w in ("import hashlib", "def number", "scan_table", "class Ring", "def ring")):
+    if any(w in cell.source for w in ("import hashlib", "def number", "scan_table", "class Ring", "def ring", "def steal")):
         exec(cell.source.replace("120", "40").replace("make_table(store, rng)", "make_table(store, rng, 40)"), names)
 tidy = cells[last].source
 exec(tidy[tidy.index("for node in nodes.values():") :], names)
@@ -444,8 +446,12 @@ assert names["store"].startswith("s3://ridge-and-peak/store?"), names["store"]
 for cell in cells[last:]:
     if "ROWS = 3_000_000" in cell.source or "def through_the_store" in cell.source:
         exec(cell.source.replace("3_000_000", "300_000"), names)
-assert names["third"] == names["aggregate"](names["PAIRS"], 240)[0]
-assert names["third"][1] == 300_000
+system, base = names["fs"].FileSystem.from_uri(names["store_uri"]("spill"))
+system.create_dir(base)
+third = names["through_the_store"](system, base, 60, 20)
+system.delete_dir(base)
+assert third == names["limited"](names["FOLD"].format(names["PAIRS"]), 240)[0]
+assert third[1] == 300_000
 left = names["system"].get_file_info(names["fs"].FileSelector("ridge-and-peak", recursive=True))
 print("left in the bucket:", [f.path for f in left if f.is_file])
 """
