@@ -323,3 +323,11 @@ def test_the_explorable_has_torchs_two_means(c, run_script, w):
 def test_weights_that_are_no_real_numbers_are_refused(c, kind):
     with pytest.raises(TypeError, match="real numbers"):
         c.cross_entropy(np.zeros((1, 2)), np.array([0]), weight=np.ones(2).astype(kind))
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1.0, 1e300, 1.7e308])
+def test_the_unit_of_row_weights_changes_nothing(c, unit):
+    rng = np.random.default_rng(5)
+    z, y, r = rng.normal(size=(4, 3)), rng.integers(3, size=4), np.array([1, 0.5, 0, 1])
+    ours = c.cross_entropy_by_row(z, y, r * unit)
+    np.testing.assert_allclose(ours, c.cross_entropy_by_row(z, y, r), rtol=1e-12)
