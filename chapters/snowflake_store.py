@@ -84,6 +84,26 @@ def alike(constant, *values):
             )
 
 
+def value_of(row, column):
+    """Return what a row, a dict, holds in a column. Raises ValueError for a column that it has not, and says which."""
+    if column not in row:
+        raise ValueError(f"there is no column {column!r}, there are {', '.join(row)}")
+    return row[column]
+
+
+def check_box(box, row):
+    """Refuse a box {column: (low, high)} that does not fit a row or bounds, a dict: ValueError for a column that is not
+    there, TypeError for ends of another type than the values, which would find no row without a word."""
+    for column, ends in box.items():
+        values = value_of(row, column)
+        for end in ends:
+            if end is None:
+                raise TypeError(
+                    f"{column!r} lies between NULL and something: in no box"
+                )
+            alike(end, *(values if isinstance(values, (tuple, list)) else [values]))
+
+
 # --- lists of files -------------------------------------------------------------------------------------------
 
 _PARSERS = {
