@@ -96,12 +96,22 @@ def check_box(box, row):
     there, TypeError for ends of another type than the values, which would find no row without a word."""
     for column, ends in box.items():
         values = value_of(row, column)
+        values = values if isinstance(values, tuple | list) else [values]
         for end in ends:
             if end is None:
                 raise TypeError(
                     f"{column!r} lies between NULL and something: in no box"
                 )
-            alike(end, *(values if isinstance(values, (tuple, list)) else [values]))
+            for value in values:
+                if value is not None and _kind(value) != _kind(end):
+                    raise TypeError(
+                        f"{column!r} holds {_kind(value)} {value!r}, the box {_kind(end)} {end!r}: cast one of them"
+                    )
+
+
+def _kind(value):
+    """Return the name of a value's type, in SQL where it is one that we order."""
+    return sql_type(value) or type(value).__name__
 
 
 # --- lists of files -------------------------------------------------------------------------------------------
