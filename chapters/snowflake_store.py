@@ -397,7 +397,7 @@ def _listed(client, bucket, prefix):
 
 _CHILD_HEAD = """
 import io, json, sys, time, uuid
-import pyarrow as pa, pyarrow.parquet as pq; from snowflake_store import Store, pack, unpack
+import pyarrow as pa, pyarrow.parquet as pq; from snowflake_store import Store, check_box, pack, sql_type, unpack
 """
 
 _CHILD_TAIL = """
