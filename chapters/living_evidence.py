@@ -3,8 +3,8 @@
 from html import escape
 from pathlib import Path
 
-import yaml
 from IPython.display import HTML
+from living_planner import read_yaml
 
 _MARK = {"supported": "●", "mixed": "◐", "contradicted": "○"}
 
@@ -13,7 +13,7 @@ def evidence(chapter):
     """Return the rows of one chapter, as 'living-year', as a list of claims with verdict, figure, source, what of it was read, and design."""
     text = Path("../data/evidence.yml").read_text(encoding="utf-8")
     blocks = ""
-    for row in yaml.safe_load(text):
+    for row in read_yaml(text):
         if row["chapter"] == chapter:
             row = {field: escape(str(value)) for field, value in row.items()}
             blocks += (

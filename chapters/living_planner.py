@@ -18,6 +18,25 @@ _FIELDS = {"id", "en", "zh", "chapter", "target", "infra", "needs", "rests_on"}
 _WORDS = 4  # the shortest reason that can be a sentence
 
 
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # C: fast
+    """Refuses a key that is given twice, where YAML takes the later without a word."""
+
+    def construct_mapping(self, node, deep=False):
+        seen = set()
+        for name, _ in node.value:
+            key = (name.tag, name.value) if isinstance(name.value, str) else id(name)
+            if key in seen:
+                line = name.start_mark.line + 1
+                raise ValueError(f"line {line}: {name.value!r} is given a second time")
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(text):
+    """Return what a file of data/ holds. Raises ValueError for a key that is given twice."""
+    return yaml.load(text, _Loader)
+
+
 def _concept(row, chapters):
     """Return the Concept of a row of concepts.yml. Raises ValueError for a field or a chapter that is unknown."""
     if (
@@ -30,6 +49,9 @@ def _concept(row, chapters):
     concept = Concept(
         **{"target": "", "infra": False, "needs": {}, "rests_on": {}} | row
     )
+    texts = {f: row[f] for f in ("id", "en", "zh") if not isinstance(row[f], str)}
+    if texts or type(concept.infra) is not bool or not all(concept[:3]):
+        raise ValueError(f"concept {concept.id!r} has fields of another kind: {texts}")
     if concept.chapter not in {"assumed", *chapters}:
         raise ValueError(
             f"{concept.id!r} is taught in {concept.chapter!r}, which is no chapter"
@@ -63,10 +85,10 @@ def _check_edges(concepts):
 def read_concepts(text):
     """Return (parts, concepts) of concepts.yml: its list of parts, and Concepts by id in the order of the file.
 
-    Raises ValueError for a field or a chapter that is unknown, an id used twice, a prerequisite that does not exist or
+    Raises ValueError for a key given twice, a field or a chapter that is unknown, an id used twice, a prerequisite that does not exist or
     is the concept itself, an edge whose reason is no sentence, and a cycle. It says which.
     """
-    data = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # C: fast
+    data = read_yaml(text)
     if not isinstance(data, dict) or {"parts", "chapters", "concepts"} - set(data):
         raise ValueError("the file must have parts, chapters and concepts")
     parts = {part["id"] for part in data["parts"]}

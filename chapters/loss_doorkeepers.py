@@ -64,6 +64,11 @@ def read_weight(weight, z):
         )
     if not (np.isfinite(w) & (w >= 0)).all():
         raise ValueError("weights must be finite and not negative")
+    most = float(np.sqrt(np.finfo(w.dtype).max))
+    if ((w > most) | (w > 0) & (w < 1 / most)).any():
+        raise ValueError(
+            f"weights are 0, or from {1 / most:.0e} to {most:.0e} in {w.dtype}"
+        )
     return w
 
 

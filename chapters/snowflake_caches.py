@@ -2,6 +2,7 @@
 
 import math
 from collections import OrderedDict
+from operator import index
 
 import numpy as np
 from scipy import integrate
@@ -9,9 +10,14 @@ from scipy import integrate
 
 def zipf(count, alpha):
     """Return probabilities proportional to rank to the power -alpha."""
-    if count < 1 or not math.isfinite(alpha):
+    if index(count) < 1 or not math.isfinite(alpha):
         raise ValueError(f"needs a file and a finite exponent, got {count}, {alpha}")
-    weight = np.arange(1, count + 1) ** -float(alpha)
+    with np.errstate(over="ignore", under="ignore"):
+        weight = np.arange(1, count + 1) ** -float(alpha)
+    if not np.isfinite(weight.sum()):
+        raise ValueError(
+            f"{count} ranks to the power {-alpha} are too large for floats"
+        )
     return weight / weight.sum()
 
 
@@ -33,7 +39,7 @@ class LRU:
     """A cache of files; the one unused for longest goes first."""
 
     def __init__(self, capacity):
-        self.capacity, self.held = capacity, OrderedDict()
+        self.capacity, self.held = index(capacity), OrderedDict()
 
     def use(self, file):
         """Note a use of the file; return whether it was there."""
@@ -91,6 +97,7 @@ def fewer(p, size, t):
 
 def by_integral(p, size):
     """Return the exact hit rate of LRU, by the integral over waiting times."""
+    p = probabilities(p)
     x = np.linspace(-22, 10, 1601)  # t = exp(x)
     t, total = np.exp(x), 0
     for i, rate in enumerate(p):

@@ -105,7 +105,8 @@ def quoted(column):
 
 
 def sql(p):
-    """Return a predicate as SQL, each abbreviation in the engine's own words."""
+    """Return a predicate as SQL, each abbreviation in the engine's own words. Raises ValueError for what is no predicate."""
+    plain(p)
     match p:
         case ("not", q):
             return f"(NOT {sql(q)})"
@@ -123,7 +124,8 @@ def sql(p):
 
 
 def arrow(p):
-    """Return a predicate as an Arrow expression."""
+    """Return a predicate as an Arrow expression. Raises ValueError for what is no predicate."""
+    plain(p)
     match p:
         case ("not", q):
             return ~arrow(q)

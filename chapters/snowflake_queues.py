@@ -13,6 +13,10 @@ from heapq import heappop, heappush
 def at_once(nodes, queues, take):
     """Let all nodes scan at the same time, file after file; return {what: sum}."""
     lock, merged = threading.Lock(), Counter()
+    if taken := {*nodes} & {"rows", "cents", "fetched", "bytes", "stolen"}:
+        raise ValueError(
+            f"no node may be called {taken}: its files are counted by name"
+        )
 
     def turn(name):
         with lock:  # no two nodes take the same file

@@ -86,6 +86,36 @@ def alike(constant, *values):
             )
 
 
+def value_of(row, column):
+    """Return what a row, a dict, holds in a column. Raises ValueError for a column that it has not, and says which."""
+    if column not in row:
+        raise ValueError(f"there is no column {column!r}, there are {', '.join(row)}")
+    return row[column]
+
+
+def check_box(box, row):
+    """Refuse a box {column: (low, high)} that does not fit a row or bounds, a dict: ValueError for a column that is not
+    there, TypeError for ends of another type than the values, which would find no row without a word."""
+    for column, ends in box.items():
+        values = value_of(row, column)
+        values = values if isinstance(values, tuple | list) else [values]
+        for end in ends:
+            if end is None:
+                raise TypeError(
+                    f"{column!r} lies between NULL and something: in no box"
+                )
+            for value in values:
+                if value is not None and _kind(value) != _kind(end):
+                    raise TypeError(
+                        f"{column!r} holds {_kind(value)} {value!r}, the box {_kind(end)} {end!r}: cast one of them"
+                    )
+
+
+def _kind(value):
+    """Return the name of a value's type, in SQL where it is one that we order."""
+    return sql_type(value) or type(value).__name__
+
+
 # --- lists of files -------------------------------------------------------------------------------------------
 
 _PARSERS = {
@@ -388,7 +418,7 @@ def _listed(client, bucket, prefix):
 
 _CHILD_HEAD = """
 import json, sys, time, uuid
-import pyarrow as pa; from snowflake_store import Store, pack, parquet, unpack
+import pyarrow as pa; from snowflake_store import Store, check_box, pack, parquet, sql_type, unpack
 """
 
 _CHILD_TAIL = """

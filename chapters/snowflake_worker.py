@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from collections import OrderedDict
+from operator import index
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -66,7 +67,7 @@ class Node:
     """One process of a warehouse. `capacity` counts the files that its disk cache holds."""
 
     def __init__(self, name, store, disk, capacity):
-        if capacity < 1:
+        if index(capacity) < 1:
             raise ValueError(f"a cache holds at least one file, got {capacity}")
         self.name = name
         self.disk = Path(disk) / name

@@ -271,6 +271,9 @@ class State(MutableMapping):
     def to_dict(self):
         return dict(self)
 
+    def __str__(self):
+        return str(self.to_dict())
+
     def __getattr__(self, key):
         if key not in self:
             raise AttributeError(f"no {key} in session_state")
@@ -622,6 +625,8 @@ def fingerprint(value, around=()):
         return type(value), *(fingerprint(item, around) for item in items)
     simple = (type(None), bool, int, float, str, bytes)
     refuse(type(value) not in simple, f"a cached function of a {type(value).__name__}")
+    if type(value) is str:
+        value.encode()  # UnicodeEncodeError for half a character, as in Streamlit
     # −0.0 is not 0.0 here, and NaN is NaN.
     return type(value), repr(value) if type(value) is float else value
 
@@ -649,6 +654,7 @@ class Cached:
         understood(options)
         if function is None:  # written with brackets: @st.cache_data(…)
             return self
+        refuse(not inspect.isfunction(function), f"a cache of {function!r}")
         which = self.copies, function.__qualname__, inspect.getsource(function)
         results = self.store.setdefault(which, {})
 

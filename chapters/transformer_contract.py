@@ -60,6 +60,33 @@ def contract(attend):
     return held
 
 
+def in_floats(norm):
+    """Let norm(x, …) of arrays and plain numbers compute as the attentions do, rounding once, at the end."""
+
+    @wraps(norm)
+    def held(*given, **options):
+        kind = np.result_type(*given, *options.values())
+        if kind.kind not in "iuf":
+            raise TypeError(f"a norm takes real numbers, got {kind}")
+        answer = kind if kind.kind == "f" else np.dtype(float)
+        wide = np.result_type(answer, np.float32)
+        read = [np.asarray(x, wide) if np.ndim(x) else x for x in given]
+        options = {
+            k: np.asarray(x, wide) if np.ndim(x) else x for k, x in options.items()
+        }
+        return norm(*read, **options).astype(answer, copy=False)
+
+    return held
+
+
+def real(bias):
+    """Return what is added to scores as an array; TypeError unless it holds real numbers."""
+    bias = np.asarray(bias)
+    if bias.dtype.kind not in "iuf":
+        raise TypeError(f"a bias holds real numbers, and is no mask: got {bias.dtype}")
+    return bias
+
+
 def allowed(mask, scores):
     """Return the mask in the shape of the scores; None allows all."""
     mask = np.asarray(True if mask is None else mask)

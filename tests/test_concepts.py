@@ -433,3 +433,60 @@ def test_evidence_speaks_for_and_against():
     for stem in ("living-switch", "living-offers", "living-year", "living-russell"):
         verdicts = {row["status"] for row in rows if row["chapter"] == stem}
         assert verdicts - {"supported"}, f"{stem} has met no contrary evidence"
+
+
+def test_no_file_of_the_book_gives_a_key_twice():
+    """YAML would take the later without a word."""
+    files = [*(ROOT / "data").glob("*.yml"), CHAPTERS / "zh" / "words.yml"]
+    for file in [*files, *ROOT.glob("_*.yml")]:
+        planner.read_yaml(file.read_text("utf-8"))
+
+
+KEYS = st.text("ab", min_size=1, max_size=2)
+TREES = st.recursive(
+    st.integers(0, 9),
+    lambda inner: st.lists(st.tuples(KEYS, inner), max_size=4) | st.lists(inner),
+    max_leaves=8,
+)
+
+
+@given(TREES)
+@settings(max_examples=100, deadline=None)
+def test_a_key_given_twice_is_refused_at_any_depth_and_nothing_else(tree):
+    """Witness: the pairs as they were written, before they became a dictionary."""
+    twice = []
+
+    def written(node):
+        if isinstance(node, int):
+            return str(node)
+        if not all(isinstance(item, tuple) for item in node) or not node:
+            return "[" + ", ".join(map(written, node)) + "]"
+        keys = [key for key, _ in node]
+        twice.extend(key for key in keys if keys.count(key) > 1)
+        return "{" + ", ".join(f"{k}: {written(v)}" for k, v in node) + "}"
+
+    text = written(tree)
+    if twice:
+        with pytest.raises(ValueError, match="is given a second time"):
+            planner.read_yaml(text)
+    else:
+        assert planner.read_yaml(text) == yaml.safe_load(text)
+
+
+@pytest.mark.parametrize(
+    "field, value",
+    [
+        ("id", False),
+        ("id", 3),
+        ("id", ""),
+        ("en", None),
+        ("zh", ["a"]),
+        ("infra", "no"),
+    ],
+)
+def test_fields_of_another_kind_are_refused(field, value):
+    """YAML reads an id `no` as False."""
+    data = copy.deepcopy(DATA)
+    data["concepts"][5][field] = value
+    with pytest.raises(ValueError, match="fields of another kind"):
+        planner.read_concepts(json.dumps(data))

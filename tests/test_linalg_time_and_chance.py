@@ -83,7 +83,27 @@ def test_exponential_keeps_its_digits_and_refuses_what_is_too_large(c):
     for large in ([[1e308, 0], [1e308, 0]], [[1e308, 1e308], [1e308, 1e308]]):
         with pytest.raises(np.linalg.LinAlgError, match="too large"):
             c.exponential(large)
-    assert c.exponential([[-1e308, 0], [0, 0]]).tolist() == [[0, 0], [0, 1]]
+    for turns in (1e13, 1e16, 1e300):  # once answered, without one right digit
+        for lost in ([[0, turns], [-turns, 0]], [[-turns, 0], [0, -1]]):
+            with pytest.raises(np.linalg.LinAlgError, match="too few digits"):
+                c.exponential(lost)
+    assert c.exponential([[0, 1e300], [0, 0]]).tolist() == [[1, 1e300], [0, 1]]
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.floats(-2, 2), st.floats(-2, 2), st.integers(-20, 20))
+def test_exponential_of_a_turn_keeps_three_digits_or_refuses(c, a, b, power):
+    """Kind: digits lost in silence, in units up to 10²⁰. Witness: mpmath with 60 digits."""
+    b *= 10.0**power
+    try:
+        E = c.exponential([[a, b], [-b, a]])
+    except np.linalg.LinAlgError:
+        assert abs(complex(a, b)) > 2**36
+        return
+    with mpmath.workdps(60):
+        size, turn = mpmath.exp(a), mpmath.mpf(b)
+        exact = np.array([size * mpmath.cos(turn), size * mpmath.sin(turn)], float)
+    assert np.abs(E[0] - exact).max() <= 1e-3 * float(size)
 
 
 UNITS = st.sampled_from([2.0**-1000, 2.0**-498, 2.0**498, 2.0**1000])

@@ -209,9 +209,27 @@ def test_other_bad_input_and_the_empty_matrix(c):
     for bad in ([[1.5]], [["a"]], [[1, 2], [3]]):
         with pytest.raises(ValueError):
             c.bareiss(bad)
-    for bad in ([[1, 2]], []):
+    for bad in (
+        [[1, 2]],
+        [],
+        3,
+        [[1, 2], [3]],
+        [["1"]],
+        [[np.nan]],
+        [[sp.oo]],
+        [[None]],
+    ):
         with pytest.raises(ValueError):
             c.cofactors(bad)
+        with pytest.raises(ValueError):
+            c.cramer(bad, [1])
+    for bad in (np.nan, np.inf, "1", None, np.clongdouble(1)):
+        with pytest.raises(ValueError, match="finite numbers"):
+            c.cramer([[2]], [bad])
+    for rule in (c.leibniz, c.by_rules):
+        for bad in (3, [1, 2], None):
+            with pytest.raises(ValueError, match="needs a matrix"):
+                rule(bad)
     with pytest.raises(ValueError, match="order 8"):
         c.leibniz(np.eye(9))
     with pytest.raises(ValueError):

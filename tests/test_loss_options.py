@@ -323,3 +323,20 @@ def test_the_explorable_has_torchs_two_means(c, run_script, w):
 def test_weights_that_are_no_real_numbers_are_refused(c, kind):
     with pytest.raises(TypeError, match="real numbers"):
         c.cross_entropy(np.zeros((1, 2)), np.array([0]), weight=np.ones(2).astype(kind))
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1.0, 1e300, 1.7e308])
+def test_the_unit_of_row_weights_changes_nothing(c, unit):
+    rng = np.random.default_rng(5)
+    z, y, r = rng.normal(size=(4, 3)), rng.integers(3, size=4), np.array([1, 0.5, 0, 1])
+    ours = c.cross_entropy_by_row(z, y, r * unit)
+    np.testing.assert_allclose(ours, c.cross_entropy_by_row(z, y, r), rtol=1e-12)
+
+
+@pytest.mark.parametrize("w", [1e308, 1e-320, 1e200])
+def test_weights_whose_sums_would_leave_the_floats_are_refused(c, w):
+    """Two weights of 1e308 once gave the mean loss 0: their sum was infinite."""
+    for f in (c.cross_entropy, c.slope_of_mean):
+        with pytest.raises(ValueError, match="weights are 0, or from"):
+            f(np.eye(2), np.array([0, 1]), weight=[w, w])
+        assert np.isfinite(f(np.eye(2), np.array([0, 1]), weight=[1e150, 1e150])).all()

@@ -293,3 +293,43 @@ def test_focal_has_a_slope_where_the_loss_is_nothing(gamma):
     z = torch.tensor([[200.0, 0.0]], requires_grad=True)
     ch.focal(torch.tensor([0]), z, gamma).sum().backward()
     assert not z.grad.any()
+
+
+@given(st.integers(1, 5), st.integers(1, 5), st.data())
+@settings(max_examples=40, deadline=None)
+def test_classes_and_scores_of_two_numbers_are_refused(k, n, data):
+    """Kind: shapes that broadcast in silence. F.cross_entropy refuses the same."""
+    y = torch.tensor([data.draw(st.integers(0, n - 1))])
+    logits, w = torch.zeros(1, k), torch.ones(n)
+    if k == n:
+        theirs = F.cross_entropy(logits.double(), y, w.double(), reduction="none")
+        torch.testing.assert_close(ch.weighted(y, logits, w), theirs)
+        return
+    with pytest.raises(ValueError, match="logits"):
+        ch.weighted(y, logits, w)
+    with pytest.raises((ValueError, RuntimeError)):
+        F.cross_entropy(logits, y, w)
+
+
+@pytest.mark.parametrize("bad", [-1.0, -1e-9, math.nan])
+def test_shares_temperatures_and_powers_that_are_none_are_refused(bad):
+    target, y = torch.tensor([[1.0, 0.0]]), torch.tensor([0])
+    for call in (
+        lambda: ch.smooth(target, bad),
+        lambda: ch.smooth(target, 2.0),
+        lambda: ch.distil(target, target, bad),
+        lambda: ch.distil(target, target, 0.0),
+        lambda: ch.focal(y, target, bad),
+    ):
+        with pytest.raises(ValueError, match="lies from"):
+            call()
+
+
+def test_reliability_and_temperature_say_when_there_is_none():
+    eye, y = torch.eye(2), torch.tensor([0, 1])
+    for logits, bins in ((eye[:0], 15), (eye, 0), (eye * math.nan, 15)):
+        with pytest.raises(ValueError, match="rows of logits"):
+            ch.calibration_error(logits, y[: len(logits)], bins)
+    for right in (y, 1 - y):  # every answer is the likeliest, or worse than chance
+        with pytest.raises(ValueError, match="no T is best"):
+            ch.best_temperature(eye, right)

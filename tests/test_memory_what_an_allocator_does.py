@@ -1,6 +1,7 @@
 """chapters/memory-what-an-allocator-does.ipynb: heaps under any traffic, against the slow table and the contract; what is refused."""
 
 import copy
+import re
 import sys
 
 import numpy as np
@@ -390,7 +391,7 @@ def test_the_board_says_something_without_a_script(browser):
     context.close()
 
 
-@pytest.mark.parametrize("make", ["Dodger", "Drunk", "Buddy"])
+@pytest.mark.parametrize("make", ["Dodger", "Drunk", "Buddy", "PerClass"])
 @settings(max_examples=40, deadline=None)
 @given(
     st.lists(
@@ -420,25 +421,32 @@ def test_all_allocators_of_the_page_have_one_idea_of_a_whole_number(make, sizes,
     """Kind: what is served and what is refused; a refused call changes nothing."""
     c = chapter("memory-what-an-allocator-does")
     heap = c.Drunk(0) if make == "Drunk" else getattr(c, make)()
+    parts = getattr(heap, "heaps", [heap])
 
     def books():
-        return dict(heap.used), set(getattr(heap, "odd", ())), heap.top
+        odd = set(getattr(heap, "odd", ()))
+        return [dict(part.used) for part in parts], odd, heap.top
 
     live = []
     for size in sizes:
         was = books()
         fine = not isinstance(size, (bool, float, str, type(None))) and size >= 1
+        fine = fine and (make != "PerClass" or size <= 2**11)
         if fine:
             live.append(heap.malloc(size))
         else:
             with pytest.raises(ValueError):
                 heap.malloc(size)
             assert books() == was
-        wrong = data.draw(st.sampled_from([0.0, True, None, "0", -7, 1.0]))
+        wrong = [0.0, True, None, "0", -7, 1.0, [1], 2**24, 2**80]
+        near = {a + d for a in live for d in (-1, 1)} - {*live}  # never handed out
+        wrong = data.draw(st.sampled_from([*wrong, *sorted(near)]))
         was = books()
-        with pytest.raises(ValueError):
+        with pytest.raises(ValueError, match=re.escape(f"free({wrong!r})")):
             heap.free(wrong)
         assert books() == was
     for address in live:
         heap.free(np.int64(address) if address < 2**62 else address)
-    assert not heap.used
+        with pytest.raises(ValueError):  # twice
+            heap.free(address)
+    assert not any(part.used for part in parts)

@@ -483,3 +483,22 @@ def test_the_same_cells_run_over_s3():
     assert told.returncode == 0, told.stderr
     assert "same sum in five runs" in told.stdout
     assert told.stdout.endswith("left in the bucket: []\n")
+
+
+@pytest.mark.parametrize("bad", [2.5, math.nan, "3", None])
+def test_counts_that_are_none_are_refused(bad, tmp_path):
+    with pytest.raises(TypeError):
+        compute.LRU(bad)
+    with pytest.raises(TypeError):
+        compute.zipf(bad, 1)
+    with pytest.raises(TypeError):
+        Node("a", tmp_path.as_uri(), tmp_path, bad)
+    assert not any(tmp_path.iterdir())
+
+
+def test_weights_that_leave_the_floats_are_refused_and_by_integral_wants_shares():
+    with pytest.raises(ValueError, match="too large for floats"):
+        compute.zipf(400, -400.0)
+    assert compute.zipf(400, 400.0)[0] == 1
+    with pytest.raises(ValueError, match="sum to 1"):
+        compute.by_integral([2.0, 2.0], 1)

@@ -83,6 +83,13 @@ def test_boxes_at_their_edges(code):
         assert code.meets({"n": (low, high)}, bounds) is hit
         assert code.meets({"n": (low, high), "b": (b"x", b"y")}, bounds) is hit
     assert not code.inside({"n": (1, 2)}, {"n": None})
+    for box, error in (({"m": (1, 2)}, ValueError), ({"n": (0.1, 2.0)}, TypeError)):
+        with pytest.raises(error):
+            code.inside(box, {"n": 1})
+    with pytest.raises(TypeError):
+        code.meets({"n": ("1", "2")}, bounds)
+    with pytest.raises(ValueError, match="cannot hold True"):
+        code.exactly([{"n": True}], pa.schema([("n", pa.float64())]))
     assert not code.inside({"x": (0.0, math.inf)}, {"x": math.nan})
     moment = datetime.datetime(2024, 1, 1, 12)
     with pytest.raises(TypeError):  # a day is no moment

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 sys.path.insert(0, str(CHAPTERS))
 import snowflake_predicates as predicates_  # noqa: E402
-from snowflake_store import Store, alike, sql_type  # noqa: E402
+from snowflake_store import Store, alike, check_box, sql_type, value_of  # noqa: E402
 
 NAME = "snowflake-numbers"
 COLUMNS = {
@@ -303,6 +303,8 @@ def test_what_is_no_predicate_is_refused(code, p):
         lambda: code.truth(p, {"a": 1}),
         lambda: code.verdict(p, {"a": code.fold([1])}),
         lambda: code.truth(("or", p), {"a": 1}),
+        lambda: code.sql(p),
+        lambda: code.arrow(p),
     ):
         with pytest.raises(ValueError, match="no predicate"):
             ask()
@@ -432,3 +434,37 @@ def test_codes_of_two_numbers_do_not_wrap(code):
         assert code.interleave(x, y, 31).tolist() == want
     with pytest.raises(ValueError, match="room"):
         code.interleave(np.array([1]), np.array([1]), 32)
+    for x in (-1, 8, 0.5, np.nan):
+        with pytest.raises(ValueError, match="whole numbers of 3 bits"):
+            code.interleave(np.array([1, x]), np.array([1, 1]), 3)
+    for side in (0, 3):
+        with pytest.raises(ValueError, match="a stretch of 1 to 2 places"):
+            code.touched(np.zeros((2, 2)), side)
+
+
+def test_an_unknown_column_is_named(code):
+    for predicate in (("null", "b"), ("<", "b", 1)):
+        with pytest.raises(ValueError, match="no column 'b', there are a"):
+            code.truth(predicate, {"a": 1})
+
+
+def test_boxes_and_rows_are_refused_in_words_where_they_do_not_fit():
+    """For both chapters: unknown columns, ends that are NULL or of another type than the values."""
+    row = {"a": 1, "m": decimal.Decimal("0.10"), "n": None}
+    assert value_of(row, "m") == decimal.Decimal("0.10")
+    with pytest.raises(ValueError, match="no column 'zz', there are a, m, n"):
+        value_of(row, "zz")
+    check_box({"a": (0, 2), "n": ("x", "y")}, row)
+    check_box({"a": (0, 2)}, {"a": [5, 7]})
+    with pytest.raises(ValueError, match="no column 'zz'"):
+        check_box({"zz": (1, 2)}, row)
+    for box in (
+        {"m": (0.1, 0.1)},
+        {"a": (True, True)},
+        {"a": ("x", "y")},
+        {"a": (0.5, 1)},
+    ):
+        with pytest.raises(TypeError, match="cast one of them"):
+            check_box(box, row)
+    with pytest.raises(TypeError, match="NULL"):
+        check_box({"a": (None, 1)}, row)

@@ -22,6 +22,7 @@ LeftOut = sys.modules["streamlit_machine"].LeftOut
 LINES = """
 st.text({v})
 st.text(st.session_state.get("{i}"))
+st.text(str(st.session_state) if len(st.session_state) < 2 else "")
 {v} = st.checkbox("L{n}")
 {v} = st.checkbox("L{n}", key="{c}", on_change=note, args=("{c}",))
 {v} = st.slider("L{n}", 0, 5)
@@ -163,6 +164,7 @@ plain = some.recursive(
     | some.booleans()
     | some.integers(-2, 2)
     | some.sampled_from([1.0, 0.0, -0.0, 2.0**60, 2**60, 10**30, "", "1", "a", b"1"])
+    | some.just("\ud800")  # half a character, which has no bytes
     | some.floats(),
     lambda inner: (
         some.lists(inner, max_size=2)
@@ -191,7 +193,9 @@ def test_cached_functions_run_as_often_in_both(form, pool, data):
     """The same calls, with equal values that are now one object and now two."""
     lines = ["runs = []", "@st.cache_data", f"def f({form}):"]
     lines += ["    runs.append(0)", "    return 1", "def ask(call):", "    try: call()"]
-    lines += ["    except TypeError: runs.append('TypeError')"]
+    lines += [
+        "    except (TypeError, UnicodeError) as e: runs.append(type(e).__name__)"
+    ]
     lines += [f"v{n} = {value!r}" for n, value in enumerate(pool)]
     value = some.integers(0, len(pool) - 1).map(lambda n: f"v{n}") | some.sampled_from(
         [repr(value) for value in pool]
@@ -467,3 +471,10 @@ def test_who_catches_the_end_of_a_run_draws_nothing_more(end, catch, then, after
         except LeftOut as what:
             assert "after st.stop" in str(what)
         assert [kind for kind, *_ in theirs["main"]] == ["text", "checkbox"]
+
+
+@pytest.mark.parametrize("what", ["len", "functools.partial(int, '3')", "int"])
+def test_a_cache_of_what_has_no_source_is_left_out(what):
+    book.STORE.clear()
+    with pytest.raises(LeftOut, match="a cache of"):
+        Session(f"import functools\nst.text(st.cache_data({what})())").run()

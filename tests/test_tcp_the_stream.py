@@ -69,3 +69,11 @@ def test_the_stories_end_in_the_accidents_that_the_chapter_names(c):
     assert last["a contradiction"][0] == "read(9) → b'.a'"
     assert last["beyond the end"][0] == "read(9) → None"
     assert last["before the beginning"][0] == "read(9) → b'a'"
+
+
+@pytest.mark.parametrize("bits", [0, -1, -32])
+def test_numbers_of_no_bits_are_refused(c, bits):
+    with pytest.raises(ValueError, match="bit"):
+        c.before(0, 1, bits)
+    with pytest.raises(ValueError, match="bit"):
+        c.unwrap(0, 0, 0, bits)

@@ -82,3 +82,18 @@ def test_the_explorable_adds_up_as_python_does(c, run_script, L, d, r, t, V):
         said.append(done["said"][f"t{row}"].rsplit(" ", 1 if row != 1 else 3)[0])
         assert said[-1] == c.in_words(sum(parts)), row
     assert done["said"]["T"] == f"{2**t:,}"
+
+
+@given(st.floats(1, 9.9e17))
+@settings(max_examples=200, deadline=None)
+def test_a_number_in_words_is_the_number_to_three_digits(c, x):
+    figure, _, unit = c.in_words(x).partition(" ")
+    size = 1000 ** c.UNITS.index(f" {unit}" if unit else "")
+    assert float(figure) * size == pytest.approx(x, rel=5.1e-3)
+    assert 1 <= float(figure) < 1000 and "e" not in figure
+
+
+@pytest.mark.parametrize("bad", [0, -1, 0.5, math.inf, math.nan])
+def test_what_has_no_words_is_refused(c, bad):
+    with pytest.raises(ValueError, match="from 1 on"):
+        c.in_words(bad)

@@ -395,3 +395,72 @@ def test_norm_and_turn_of_the_engine_take_every_type(kind, seed):
     with pytest.raises(TypeError, match="floats"):
         cache = c.KVCache(c.Shape(5, d=8, n_heads=2, n_kv=2, n_layers=2), 4, int)
         cache.append(0, np.ones((2, 1, 4)), np.ones((2, 1, 4)))
+
+
+@pytest.mark.parametrize("kind", ["i1", "u1", "i8", "f2", "f4", "f8"])
+@few
+@given(seed=SEEDS)
+def test_norms_of_the_block_take_every_type_as_the_library_does(kind, seed):
+    """Kind: types narrower than what is computed. Witness: torch in float64."""
+    c, rng = chapter("transformer-block"), np.random.default_rng(seed)
+    x = (
+        rng.integers(0, 127, (3, 4)).astype(kind)
+        if kind[0] in "iu"
+        else (rng.choice([-6e4, 6e4, 1.0, 3e-5], (3, 4))).astype(kind)
+    )
+    X = torch.tensor(x.astype(float), requires_grad=True)
+    eps = np.finfo(x.dtype if kind[0] == "f" else float).eps
+    grad = rng.normal(size=x.shape).astype("f8" if kind[0] in "iu" else kind)
+    theirs = F.layer_norm(X, (4,))
+    theirs.backward(torch.tensor(grad.astype(float)))
+    for ours, truth in (
+        (c.layer_norm(x), theirs.detach()),
+        (c.rms_norm(x), F.rms_norm(X.detach(), (4,), eps=1e-5)),
+        (c.layer_norm_backward(grad, x), X.grad),
+    ):
+        assert ours.dtype == (x.dtype if kind[0] == "f" else np.float64)
+        room = 20 * max(eps, 0.05 * np.finfo("f4").eps if kind == "f2" else 0)
+        size = 1 + np.abs(truth.numpy()).max()
+        np.testing.assert_allclose(ours.astype(float), truth, rtol=0, atol=room * size)
+    for bad in (x > 0, x.astype(complex), x.astype(object)):
+        with pytest.raises(TypeError):
+            c.layer_norm(bad)
+
+
+@pytest.mark.parametrize("kind", ["i1", "u1", "i2", "u2", "i8", "u8", "f2", "f8"])
+@few
+@given(seed=SEEDS)
+def test_lookups_angles_and_gates_of_whole_numbers_do_not_wrap(kind, seed):
+    """Kind: numpy's whole numbers. Witness: the same numbers in float64."""
+    attend, position, before_ = map(
+        chapter,
+        (
+            "transformer-attention",
+            "transformer-position",
+            "transformer-before-attention",
+        ),
+    )
+    rng = np.random.default_rng(seed)
+    q, K, V = (rng.integers(0, 120, s).astype(kind) for s in (2, (3, 2), (3, 1)))
+    wide = [x.astype(float) for x in (q, K, V)]
+    np.testing.assert_array_equal(
+        attend.hard_lookup(q, K, V), attend.hard_lookup(*wide)
+    )
+    room = {"rtol": 1e-9, "atol": 1e-9}
+    if kind != "f2":
+        for f in (attend.soft_lookup, attend.slope):
+            np.testing.assert_allclose(f(q, K, V, 1), f(*wide, 1.0), **room)
+        assert math.isclose(attend.diameter(K), attend.diameter(wide[1]))
+    r = q[0] % 11
+    np.testing.assert_allclose(
+        position.prefers(wide[1][0], r), position.prefers(wide[1][0], float(r)), **room
+    )
+    gate = before_.sigmoid(q)
+    np.testing.assert_allclose(gate, before_.sigmoid(wide[0]), rtol=2e-3, atol=1e-7)
+
+
+@pytest.mark.parametrize("bad", [np.tri(2, dtype=bool), 1j, "a", None])
+def test_a_mask_in_the_place_of_a_bias_is_refused(bad):
+    one = np.ones((2, 2))
+    with pytest.raises(TypeError, match="a bias holds real numbers"):
+        chapter("transformer-position").attention(one, one, one, bias=bad)

@@ -90,3 +90,16 @@ def test_the_explorable_shows_what_was_cut(c, run_script, r):
         "loss": f"{losses[r]:.2f}",
     }
     assert f'data-say="loss">{losses[r]:.2f}<' in picture
+
+
+def test_letters_and_temperatures_that_are_none_are_refused(c):
+    from types import FunctionType
+
+    names = {"torch": torch, "index": {"a": 0, "b": 1}, "letters": "ab"}
+    ask = FunctionType(c.ask.__code__, names)
+    for text in ("", "é", "ab?"):
+        with pytest.raises(ValueError, match="letters are 'ab'"):
+            ask(None, text)
+    for bad in (0, -1.0, math.nan):
+        with pytest.raises(ValueError, match="temperature must be positive"):
+            c.continued(None, "a", 1, None, bad)
