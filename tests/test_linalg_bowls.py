@@ -145,6 +145,8 @@ def test_cholesky_accepts_only_what_is_definite(c, A):
         [1, 2],
         [[1, 2]],
         [[1], [2]],
+        [[1, 1]],
+        [[1], [1]],
         [[1, 2], [3, 4]],
         [[np.inf]],
         [[1j]],
