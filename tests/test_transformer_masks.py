@@ -22,15 +22,22 @@ def c():
 
 
 @settings(max_examples=40, deadline=None)
-@given(seed=st.integers(0, 2**31), T=st.integers(1, 6), S=st.integers(1, 6))
-def test_attention_is_torchs_under_any_mask(c, seed, T, S):
+@given(
+    seed=st.integers(0, 2**31),
+    T=st.integers(1, 6),
+    S=st.integers(1, 6),
+    unit=st.sampled_from([1, 1e4]),
+)
+def test_attention_is_torchs_under_any_mask(c, seed, T, S, unit):
+    """unit: scores of thousands are shifted before they are raised to a power."""
     rng = np.random.default_rng(seed)
     Q, K, V = (rng.normal(size=(1, n, 3)) for n in (T, S, S))
+    Q *= unit
     may = rng.random((T, S)) < 0.5
     theirs = F.scaled_dot_product_attention(
         *map(torch.tensor, (Q, K, V)), attn_mask=torch.tensor(may)
     )
-    np.testing.assert_allclose(c.attention(Q, K, V, may)[0], theirs, atol=1e-12)
+    np.testing.assert_allclose(c.attention(Q, K, V, may)[0], theirs, atol=1e-12 * unit)
 
 
 def test_one_wrong_bit_is_seen(c):
