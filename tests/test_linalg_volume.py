@@ -223,7 +223,7 @@ def test_other_bad_input_and_the_empty_matrix(c):
             c.cofactors(bad)
         with pytest.raises(ValueError):
             c.cramer(bad, [1])
-    for bad in (np.nan, np.inf, "1", None, np.clongdouble(1)):
+    for bad in (np.nan, np.inf, -np.inf, "1", None, np.clongdouble(1)):
         with pytest.raises(ValueError, match="finite numbers"):
             c.cramer([[2]], [bad])
     for rule in (c.leibniz, c.by_rules):
