@@ -140,6 +140,7 @@ def _facts(html):
         "numbers": re.findall(
             r'class="(?:caption|section)-number">[^<\d]*([\d.]+)', article
         ),
+        "counts": re.findall(r"<td>([\d/]+)</td>", article),
         "formulas": article.count("<math"),
         "pictures": article.count("<img"),
     }

@@ -60,7 +60,7 @@ class Gatherer:
             "title": self.html(*(part.deepcopy() for part in claim["title"])),
             "checks": claim["checks"],
             "held": claim["held"],
-            "proved": set(claim["held"]) & PROVED,
+            "proved": {say(way) for way in PROVED} & set(claim["held"]),
             "holds": holds(claim),
             "page": docname,
         }
@@ -77,7 +77,7 @@ class Gatherer:
         """Return the parts of the book in order, each with its pages and their claims; what has none is left out."""
         root, titles = self.env.config.root_doc, self.env.titles
         trees = self.env.get_doctree(root).findall(addnodes.toctree)
-        listed = [("Home", [root])]
+        listed = [(say("Home"), [root])]
         listed += [(t["caption"] or "", [d for _, d in t["entries"]]) for t in trees]
         parts = []
         for caption, docnames in listed:
