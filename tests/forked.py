@@ -116,8 +116,8 @@ def main():
                 )
                 if len(running) == order["side"]:
                     wait()
-        if how := run(shell, cells[n : n + 1]):
-            sys.exit(how)
+        if run(shell, cells[n : n + 1]):
+            break  # what was to start later is run alone
     while running:
         wait()
     os.write(out, json.dumps(found).encode())
