@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 import sys
 from fractions import Fraction
 
@@ -103,6 +104,16 @@ def test_the_decoder_finds_the_byte_when_shares_are_a_few_units_wide(c, weights,
     data = [p % len(weights) for p in picks]
     bits, _ = c.encode(data, Fixed(weights))
     assert list(c.decode(bits, len(data), Fixed(weights))) == data
+
+
+@quick
+@given(weights=st.lists(st.integers(1, 2**58), min_size=1, max_size=9))
+def test_the_first_and_the_last_number_of_a_share_are_its_symbols(c, weights):
+    model = Fixed(weights)
+    ends = [2**c.WINDOW * int(s) // sum(weights) for s in model.sums]
+    for symbol, (start, end) in enumerate(itertools.pairwise(ends)):
+        for number in (start, end - 1):
+            assert list(c.decode(f"{number:0{c.WINDOW}b}", 1, model)) == [symbol]
 
 
 @quick
@@ -246,9 +257,13 @@ def test_the_explorable_reads_what_python_reads(c, run_script, number):
         for text in ("digits", "line", "price"):
             assert f">{done['said'][text]}</t" in picture
         for t in range(8):
-            left, name = done["set"][f'[data-piece="{t}"] x'], done["said"][f"t{t}"]
-            assert f'<rect data-piece="{t}" x="{left}"' in picture
-            assert f'data-say="t{t}">{name}</text>' in picture
+            assert f'data-say="t{t}">{done["said"][f"t{t}"]}</text>' in picture
+            for what in ("piece", "block"):
+                rect = f'<rect data-{what}="{t}" x="(.*?)" y=".*?" width="(.*?)"'
+                ours = map(float, re.search(rect, picture).groups())
+                for side, place in zip(("x", "width"), ours, strict=True):
+                    theirs = float(done["set"][f'[data-{what}="{t}"] {side}'])
+                    assert abs(theirs - place) < 0.11, "both are rounded to 0.1 px"
             for what in ("cuts", "zoom"):
                 drawn = done["set"][f'[data-{what}="{t}"] d']
                 assert f'<path data-{what}="{t}" d="{drawn}"' in picture

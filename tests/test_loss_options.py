@@ -325,7 +325,7 @@ def test_weights_that_are_no_real_numbers_are_refused(c, kind):
         c.cross_entropy(np.zeros((1, 2)), np.array([0]), weight=np.ones(2).astype(kind))
 
 
-@pytest.mark.parametrize("unit", [1e-300, 1.0, 1e300, 1.7e308])
+@pytest.mark.parametrize("unit", [2.0**-1073, 1e-300, 1.0, 1e300, 1.7e308])
 def test_the_unit_of_row_weights_changes_nothing(c, unit):
     rng = np.random.default_rng(5)
     z, y, r = rng.normal(size=(4, 3)), rng.integers(3, size=4), np.array([1, 0.5, 0, 1])
