@@ -128,6 +128,8 @@ def _ink(name, code):
     return f"var(--{name}, {code})"
 
 
+# A rim of paper: no line strikes a word.
+HALO = 'stroke="var(--paper, #fff)" stroke-width="4" stroke-linejoin="round" paint-order="stroke"'
 BLUE, BROWN, GREEN, RED = (
     _ink("azurite", "#2372b0"),
     _ink("ochre", "#a8742a"),
@@ -179,7 +181,7 @@ def picture(A, r, n, e, alt):
     beside = 'x="7" y="-6"'
     tips = "".join(
         f'<g class="t{k}" transform="{at[f".t{k} transform"]}"{take}>{hit}<circle r="4" fill="{ink}"/>'
-        f'<text {place.get(k, beside)} fill="{ink}">{word}</text></g>'
+        f'<text {place.get(k, beside)} fill="{ink}" {HALO}>{word}</text></g>'
         for k, word, ink, take, hit in (
             ("r", "read", GREEN, "", ""),
             ("p", "Ax", GREEN, "", ""),
@@ -205,7 +207,7 @@ def picture(A, r, n, e, alt):
         y = y - 10 if y < origin[1] else y + 20
         side = "start" if x < 60 or 200 < x < 262 else "end" if x > 330 else "middle"
         x = {"start": 2 if x < 60 else 206, "end": 398, "middle": x}[side]
-        return f'<text x="{x:.0f}" y="{y:.0f}" text-anchor="{side}" fill="{ink}">{words}</text>'
+        return f'<text x="{x:.0f}" y="{y:.0f}" text-anchor="{side}" fill="{ink}" {HALO}>{words}</text>'
 
     up = lambda d: d if d[1] > 0 else (-d[0], -d[1])  # noqa: E731
     down = lambda d: d if d[1] < 0 else (-d[0], -d[1])  # noqa: E731

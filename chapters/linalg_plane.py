@@ -376,6 +376,8 @@ def _ink(name, code):
     return f"var(--{name}, {code})"
 
 
+# A rim of paper: no line strikes a word.
+HALO = 'stroke="var(--paper, #fff)" stroke-width="4" stroke-linejoin="round" paint-order="stroke"'
 AZURITE, OCHRE, MALACHITE = (
     _ink("azurite", "#2372b0"),
     _ink("ochre", "#a8742a"),
@@ -422,7 +424,7 @@ def picture(layer, v, alt):
         for k, (ink, _) in inks.items()
     )
     names = "".join(
-        f'<text class="t{k}" x="{at[f".t{k} x"]}" y="{at[f".t{k} y"]}" fill="{ink}">column {k}</text>'
+        f'<text class="t{k}" x="{at[f".t{k} x"]}" y="{at[f".t{k} y"]}" fill="{ink}" {HALO}>column {k}</text>'
         for k, (ink, _) in inks.items()
     )
     words = "".join(

@@ -143,7 +143,7 @@ def paths():
         if y == w:
             d = f"M{x - 62} {y}H{z + 66}"
         elif w - y > 58:  # round the box between
-            d = f"M{x + 58} {y + 14}Q{x + 66} {(y + w) / 2:g} {z + 58} {w - 18}"
+            d = f"M{x + 58} {y + 14}C{x + 68} {y + 38} {x + 68} {w - 42} {z + 58} {w - 18}"
         else:
             d = f"M{x} {y + 14}L{z} {w - 18}"
         lines += f'<path d="{d}" marker-end="url(#helps)"/>'
