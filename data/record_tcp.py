@@ -171,7 +171,10 @@ class Stranger:
 
 
 def verdict(stranger, segments, width):
-    """Send (start, end) segments, bytes A, B, C, ... behind a hole; fill the holes with '.'; return what was read."""
+    """Send (start, end) segments of A, B, C, ... behind a hole, then dots into the holes.
+
+    Return what was read.
+    """
     covered = set()
     for letter, (start, end) in zip("ABCDEFGH", segments, strict=False):
         stranger.send(start, letter.encode() * (end - start))
