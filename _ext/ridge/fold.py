@@ -51,7 +51,7 @@ def describe(source, picture=False):
     if what := imported(source):
         return what
     lines = source.strip().splitlines()
-    defined = [s.name for s in _statements(source) if hasattr(s, "name")]
+    defined = [s.name for s in _statements(source) if getattr(s, "name", "_") != "_"]
     if lines[0].startswith("#") and not ZH:
         what = lines[0].lstrip("# ").rstrip(".:")
     elif picture or "explorable(" in source:
@@ -78,8 +78,10 @@ def _fold_check(cell, code, output, seal):
     words = nodes.Text(words.astext().removesuffix(say(" in this build")) + say(": ") * bool(lines[0]))
     summary = [stamp.deepcopy(), words, nodes.literal("", lines[0 if passed else -1])]
     rich = any(True for o in output for _ in o.findall(lambda n: isinstance(n, nodes.image | nodes.raw)))
-    told = len(lines) == 1 and not rich
-    inside = code + ([] if told or rich else output) + seal
+    if len(lines) == 1:  # the summary says it
+        for block in [n for o in output for n in o.findall(nodes.literal_block)]:
+            block.parent.remove(block)
+    inside = code + ([] if len(lines) == 1 or rich else output) + seal
     return folded("check", summary, inside, standing=not passed) + (output if rich else [])
 
 

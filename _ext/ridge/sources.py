@@ -1,6 +1,7 @@
 """The bibliography: sorted by author, labelled as the text cites (author, year), and each entry leads back to who cites it."""
 
 from docutils import nodes
+from pybtex.backends.plaintext import Backend
 from pybtex.plugin import register_plugin
 from pybtex.style.formatting.unsrt import Style
 from pybtex.style.labels import BaseLabelStyle
@@ -13,7 +14,7 @@ class AuthorYear(BaseLabelStyle):
         who = style.person.author_or_editor_or_title(full=False)
         for entry in entries:
             names = who.format_data({"entry": entry, "style": style})
-            yield f"{names}, {entry.fields['year']}"
+            yield f"{names.render(Backend())}, {entry.fields['year']}"
 
 
 class Sources(Style):
