@@ -278,3 +278,12 @@ def test_the_gains_curve_and_its_prediction(c, run_script, gain, step):
     assert abs((y1 - y0) / (x1 - x0) + 8 * step / 5) < 0.02 * (1 + 8 * abs(step))
     said = done["said"]["rate"].removeprefix("reach at distance 63: ")
     assert abs(float(said) / 10 ** curve[9] - 1) < 0.06
+
+
+@pytest.mark.parametrize("tokens", [[-1, 0], [0, -1], [3, 0], [0, 3], [0, 1.0]])
+def test_what_is_no_token_is_refused_wherever_it_stands(c, tokens):
+    """The last token is in no prefix: without a look at it, -1 would be given the chance of another."""
+    E, U = np.eye(4, 2), np.ones((2, 3))
+    assert math.isclose(c.probability([0, 2], lambda x: x, E, U), 1 / 9)
+    with pytest.raises(ValueError, match="tokens"):
+        c.probability(tokens, lambda x: x, E, U)
