@@ -77,6 +77,7 @@ def _fold_check(cell, code, output, seal):
     stamp, words = seal[0][:2]
     words = nodes.Text(words.astext().removesuffix(say(" in this build")) + say(": ") * bool(lines[0]))
     summary = [stamp.deepcopy(), words, nodes.literal("", lines[0 if passed else -1])]
+    summary += [nodes.Text(" …")] if passed and len(lines) > 1 else []
     rich = any(True for o in output for _ in o.findall(lambda n: isinstance(n, nodes.image | nodes.raw)))
     if len(lines) == 1:  # the summary says it
         for block in [n for o in output for n in o.findall(nodes.literal_block)]:
