@@ -25,9 +25,14 @@ from execution import STEERS  # noqa: E402
 
 JUPYTER_BOOK = str(Path(sys.executable).with_name("jupyter-book"))
 CLAIM = "# {}\n\nSome words.\n\n:::{{prf:theorem}} Two and two\n:label: {}-sum\n\n$2 + 2 = 4$\n:::\n"
-CHECK = new_code_cell(
-    "assert 2 + 2 == 4\nprint('sum', 2 + 2)", metadata={"tags": ["check"]}
-)
+
+
+def check():
+    return new_code_cell(
+        "assert 2 + 2 == 4\nprint('sum', 2 + 2)", metadata={"tags": ["check"]}
+    )
+
+
 FIGURE = (
     "import matplotlib.pyplot as plt\nimport plumbing\nplt.plot([0, 1])\nplt.show()"
 )
@@ -35,7 +40,7 @@ FIGURE = (
 
 def chapter(name, *cells):
     notebook = new_notebook(
-        cells=[new_markdown_cell(CLAIM.format(name.title(), name)), CHECK, *cells]
+        cells=[new_markdown_cell(CLAIM.format(name.title(), name)), check(), *cells]
     )
     notebook.metadata["kernelspec"] = {
         "display_name": "Python 3",
@@ -278,7 +283,7 @@ def test_a_fallen_check_breaks_its_seal_and_not_the_book(tmp_path, browser):
         new_code_cell("print('went on with', x)"),
         new_markdown_cell(LATE.format("after-an-error")),
         new_code_cell("1 / 0", id="zero"),
-        CHECK,
+        check(),
     )
     made.toc("home", "second")
     code, said = made.make()

@@ -2,9 +2,12 @@
 
 import itertools
 import threading
+from types import SimpleNamespace
 
 import pytest
 from chapter_code import chapter
+from hypothesis import given
+from hypothesis import strategies as st
 
 
 @pytest.fixture(scope="module")
@@ -115,3 +118,53 @@ def test_a_crowd_waits_for_its_threads(c):
 def test_the_scenes_are_right_on_plain_threads(c):
     for scene in (c.one_reader, c.two_readers, c.two_writers):
         assert {scene(c.Crowd(), c.TCP()) for _ in range(50)} == {"right"}
+
+
+def play(moves, diary, **results):
+    return SimpleNamespace(moves=moves.split(), diary=diary, results=results)
+
+
+def test_a_play_is_told_in_letters_that_stand_for_what_was_seen(c):
+    """Two plays written by hand; the second says one thing that the first said, by the same letter."""
+    c.WORDS.clear()
+    first = play(
+        "reader1 network network reader1",
+        [(0, "", "has the lock"), (0, "", "sleeps"), (1, "", "has the lock"), (1, "", "rings"), (3, "", "wakes")],
+        reader1=(b"ab", True),
+    )  # fmt: skip
+    second = play(
+        "reader2 network network reader2",
+        [(1, "", "has the lock")],
+        reader2=(b"", False),
+    )
+    third = play("reader1 network", [], reader1=(b"", True))
+    assert [c.letters(p) for p in (first, second, third)] == ["abcd", "efcg", "hc"]
+    assert [c.LANES[lane] + ": " + words for lane, words in c.WORDS.values()] == [
+        "reader1: finds nothing, sleeps", "network: delivers ab, rings", "network: closes, rings",
+        "reader1: wakes, reads ab", "reader2: comes to the lock", "network: delivers ab",
+        "reader2: is told: the end — false!", "reader1: is told: the end",
+    ]  # fmt: skip
+    c.WORDS.clear()
+
+
+def unfolded(text):
+    """The words of a tree in text, read from the front as the page reads it; and what is left of the text."""
+    if text[0] == ".":
+        return {""}, text[1:]
+    if text[0] != "(":
+        return unfolded_after(text)
+    words, text = set(), text[1:]
+    while text[0] != ")":
+        more, text = unfolded_after(text)
+        words |= more
+    return words, text[1:]
+
+
+def unfolded_after(text):
+    words, left = unfolded(text[1:])
+    return {text[0] + word for word in words}, left
+
+
+@given(st.sets(st.text("abc", min_size=4, max_size=4), min_size=1))
+def test_the_tree_of_plays_holds_these_plays_and_no_others(c, words):
+    assert unfolded(c.folded(words)) == (words, "")
