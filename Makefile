@@ -11,7 +11,7 @@ book: .venv/installed          ## run the chapters that changed, build the site,
 	@$(GUARD) $(PY) make/book.py
 
 test: book .venv/testing       ## the book, then every test
-	@$(GUARD) $(PY) -m pytest tests -n 4 --dist worksteal
+	@$(GUARD) $(PY) -m pytest tests -n 2 --dist worksteal
 
 serve:                         ## show the built book at http://127.0.0.1:8000
 	@$(PY) -m http.server --bind 127.0.0.1 --directory _build/html 8000
