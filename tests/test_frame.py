@@ -176,14 +176,19 @@ def test_a_stale_chapter_is_not_published(book):
     assert code != 0 and "home.ipynb was not run in its present state" in said
 
 
+PUBLISHED = {
+    "BOOK_REPOSITORY": "https://github.com/someone/some-book",
+    "BOOK_BRANCH": "main",
+    "BOOK_URL": "https://books.example/",
+}
+
+
 def test_no_launch_buttons_without_a_repository_and_right_ones_with(book):
     assert (
         "binder"
         not in (book.folder / "_build/html/chapters/home.html").read_text().lower()
     )
-    here = {"BOOK_REPOSITORY": "https://github.com/someone/some-book"}
-    there = {"BOOK_URL": "https://books.example/"}
-    code, said = book.make(**here, **there, BOOK_BRANCH="main")
+    code, said = book.make(**PUBLISHED)
     assert code == 0, said
     page = (book.folder / "_build/html/chapters/home.html").read_text()
     assert (
@@ -193,7 +198,8 @@ def test_no_launch_buttons_without_a_repository_and_right_ones_with(book):
 
 
 def test_a_shared_link_shows_title_claim_and_figure(book):
-    """Of the book as the test before it made it, which knows where it is published."""
+    code, said = book.make(**PUBLISHED)
+    assert code == 0, said
     assert 'og:image" content="https://books.example/_cards/second.png"' in book.page(
         "second"
     )
