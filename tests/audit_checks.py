@@ -9,8 +9,8 @@ condition or a call inside its functions and those of the modules that it alone 
 something to equal. What neither a cell notices nor tests/test_NAME.py has survived. `seeds` adds to every seed of a chapter the same number, and runs it. `kinds` runs
 it under the arithmetic of other processors, as elsewhere.py does.
 
-What was seen is kept in data/audit.yml, with the chapter's code as a digest: a chapter that was audited as it stands is not
-audited again, but for its survivors, on which a new test is tried. A survivor there may be given a `reason` by hand: that of a change that changes nothing. Of a chapter that
+What was seen is kept in data/audit.yml, with the chapter's code as a digest; what was seen of other code is struck out. A
+chapter that was audited as it stands is not audited again, but for its survivors, on which a new test is tried. A survivor there may be given a `reason` by hand: that of a change that changes nothing. Of a chapter that
 starts engines, `breaks` and `seeds` run the cells that need none (no_engines.py), and with them, whole, the changes that
 by_hand.yml lists. A program is given up after a minute and six times what the chapter took.
 """
@@ -388,6 +388,27 @@ def load():
     return yaml.safe_load(FOUND.read_text("utf-8")) if FOUND.exists() else {}
 
 
+def void(book):
+    """Return (chapter, what) of each row of the book that was seen of other code than the chapter has now."""
+    digests = {
+        path.stem: Chapter(path).digest
+        for path in CHAPTERS.glob("*.ipynb")
+        if path.stem in book
+    }
+    return [
+        (stem, what)
+        for stem, rows in book.items()
+        for what, row in rows.items()
+        if row["code"] != digests.get(stem)
+    ]
+
+
+def write(book):
+    FOUND.write_text(
+        HEAD + yaml.safe_dump(book, width=120, allow_unicode=True), encoding="utf-8"
+    )
+
+
 def keep(chapter, what, row):
     """Write what was seen of a chapter; reasons that were given before to the same survivors stay."""
     made = {
@@ -408,9 +429,7 @@ def keep(chapter, what, row):
             if same in reasons:
                 survivor["reason"] = reasons[same]
         book.setdefault(chapter.path.stem, {})[what] = made | row
-        FOUND.write_text(
-            HEAD + yaml.safe_dump(book, width=120, allow_unicode=True), encoding="utf-8"
-        )
+        write(book)
 
 
 AUDITS = {"breaks": audit_breaks, "seeds": audit_seeds, "kinds": audit_kinds}
@@ -429,6 +448,10 @@ def main():
     chapters = [
         Chapter(p.resolve()) for p in given.chapters or sorted(CHAPTERS.glob("*.ipynb"))
     ]
+    book = load()
+    for stem, what in void(book):
+        del book[stem][what]
+    write({stem: rows for stem, rows in book.items() if rows})
     side = -(-os.cpu_count() // len(chapters))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
 
