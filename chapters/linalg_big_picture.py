@@ -7,7 +7,7 @@ Left the inputs, x = read + forgotten; right the outputs, b = reached + missed; 
 from html import escape
 from math import hypot
 
-from linalg_plane import squeezed
+from linalg_plane import HALO, colour, squeezed
 from plumbing import explorable, slider
 
 UNIT = 34  # pixels for one on the left; an output as long as σ is drawn as long
@@ -124,17 +124,11 @@ if (!root.hand) {
 """
 
 
-def _ink(name, code):
-    return f"var(--{name}, {code})"
-
-
-# A rim of paper: no line strikes a word.
-HALO = 'stroke="var(--paper, #fff)" stroke-width="4" stroke-linejoin="round" paint-order="stroke"'
 BLUE, BROWN, GREEN, RED = (
-    _ink("azurite", "#2372b0"),
-    _ink("ochre", "#a8742a"),
-    _ink("malachite", "#2e8b63"),
-    _ink("cinnabar", "#c8452d"),
+    colour("azurite", "#2372b0"),
+    colour("ochre", "#a8742a"),
+    colour("malachite", "#2e8b63"),
+    colour("cinnabar", "#c8452d"),
 )
 
 

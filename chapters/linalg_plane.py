@@ -372,16 +372,17 @@ _SQUARE = (
 _CIRCLE = '<circle r="1" stroke="currentColor" stroke-width="2"/>'
 
 
-def _ink(name, code):
+def colour(name, code):
+    """Return a colour of the page as CSS: by its name, or, outside the page, by its code."""
     return f"var(--{name}, {code})"
 
 
 # A rim of paper: no line strikes a word.
 HALO = 'stroke="var(--paper, #fff)" stroke-width="4" stroke-linejoin="round" paint-order="stroke"'
 AZURITE, OCHRE, MALACHITE = (
-    _ink("azurite", "#2372b0"),
-    _ink("ochre", "#a8742a"),
-    _ink("malachite", "#2e8b63"),
+    colour("azurite", "#2372b0"),
+    colour("ochre", "#a8742a"),
+    colour("malachite", "#2e8b63"),
 )
 
 

@@ -10,9 +10,10 @@ something to equal. What neither a cell notices nor tests/test_NAME.py has survi
 it under the arithmetic of other processors, as elsewhere.py does.
 
 What was seen is kept in data/audit.yml, with the chapter's code as a digest; what was seen of other code is struck out. A
-chapter that was audited as it stands is not audited again, but for its survivors, on which a new test is tried. A survivor there may be given a `reason` by hand: that of a change that changes nothing. Of a chapter that
-starts engines, `breaks` and `seeds` run the cells that need none (no_engines.py), and with them, whole, the changes that
-by_hand.yml lists. A program is given up after a minute and six times what the chapter took.
+chapter that was audited as it stands is not audited again, but for its survivors, on which a new test is tried. A survivor
+there may be given a `reason` by hand: that of a change that changes nothing. Of a chapter that starts engines, `breaks` and
+`seeds` run the cells that need none (no_engines.py), and with them, whole, the changes that by_hand.yml lists. A program is
+given up after a minute and six times what the chapter took.
 """
 
 import argparse
