@@ -30,6 +30,11 @@ def test_both_languages_name_the_number(c, n):
     assert words == [*c.english(n), "<end>"]
 
 
+def test_round_tens_of_thousands_end_in_no_zero(c):
+    names = {10_000: "一万", 20_000: "二万", 120_000: "十二万", 900_000: "九十万"}
+    assert {n: c.chinese(n) for n in names} == names
+
+
 def test_what_has_no_name_here_is_refused(c):
     for n in (0, -1, 10**6):
         for language in (c.chinese, c.english):
