@@ -130,3 +130,17 @@ def test_the_explorable_says_what_python_says(run_script, save, mean, rho):
     drawn, wanted = done["set"]["[data-p=curve] d"], C.curve(save, mean, rho)
     ys = [[float(dot.split()[1]) for dot in d[1:].split("L")] for d in (drawn, wanted)]
     assert np.allclose(*ys, atol=0.11)
+
+
+@pytest.mark.parametrize("save, mean, rho", [(10, 4, 3), (1, 24, 1.5), (30, 1, 10)])
+def test_the_valley_of_the_page_is_pythons(run_script, save, mean, rho):
+    done = run_script(C.SCRIPT, {"C": save, "M": mean, "rho": rho})
+    theirs, ours = done["set"]["[data-p=curve] d"], C.curve(save, mean, rho)
+    points = [
+        np.array([p.split() for p in d.removeprefix("M").split("L")], float)
+        for d in (theirs, ours)
+    ]
+    np.testing.assert_allclose(*points, atol=0.11)  # two roundings to a tenth
+    best, share = C.spot(save, mean, rho)
+    assert abs(float(done["said"]["every"]) - best) <= 0.6
+    assert abs(float(done["said"]["share"]) - 100 * share) <= 0.6

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from chapter_code import chapter
@@ -103,3 +104,23 @@ def test_letters_and_temperatures_that_are_none_are_refused(c):
     for bad in (0, -1.0, math.nan):
         with pytest.raises(ValueError, match="temperature must be positive"):
             c.continued(None, "a", 1, None, bad)
+
+
+def test_text_is_drawn_at_temperature_one_unless_told(c, monkeypatch):
+    """A model that knows no past: what it writes has its own shares, within five standard errors; cooler, it is surer."""
+    letters = "abcd"
+    for name, value in {"letters": letters, "index": dict(a=0, b=1, c=2, d=3)}.items():
+        monkeypatch.setitem(c.continued.__globals__, name, value)
+    logits = torch.arange(4.0)
+
+    def model(tokens):
+        return logits.expand(*tokens.shape, -1)
+
+    dice = np.random.default_rng(5)
+    text = c.continued(model, "a", 2000, dice)[1:]
+    shares = torch.softmax(logits.double(), 0)
+    for letter, share in zip(letters, shares.tolist(), strict=True):
+        error = math.sqrt(share * (1 - share) / len(text))
+        assert abs(text.count(letter) / len(text) - share) < 5 * error
+    cool = c.continued(model, "a", 500, dice, temperature=1e-3)[1:]
+    assert set(cool) == {"d"}
