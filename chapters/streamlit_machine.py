@@ -1,7 +1,8 @@
 """The plumbing of the small Streamlit of streamlit-the-machine.ipynb: places to draw, the words of a script, refusals.
 
 The chapter has the idea: identity, three layers of memory, four acts of an event. Its classes stand on those below.
-What the machine leaves out it refuses, by `LeftOut`, which no script can catch: no answer is better than a wrong one.
+What the machine leaves out it refuses, by `LeftOut`, and with it the session is over, whatever the script catches: no
+answer is better than a wrong one.
 """
 
 import ast
@@ -9,13 +10,17 @@ import functools
 import inspect
 import linecache
 import math
+import numbers
 import pickle
+import struct
+import sys
 import textwrap
 from collections.abc import MutableMapping
 from dataclasses import dataclass
 from functools import partial
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 from streamlit.errors import (
     StreamlitDuplicateElementId,
     StreamlitDuplicateElementKey,
@@ -33,13 +38,16 @@ TRIGGERS = {"button", "submit"}  # true for one run, then false again
 
 
 class LeftOut(BaseException):
-    """Streamlit can do this and the machine cannot. Not an `Exception`, which a
-    script might catch and a page would show: nothing is answered then."""
+    """Streamlit can do this and the machine cannot. A bare `except` or a `finally`
+    can swallow it, so the session keeps it, and shows no page after it."""
+
+    refused = []  # by the session whose event it is
 
 
 def refuse(when, what):
     if when:
-        raise LeftOut(what)
+        LeftOut.refused.append(LeftOut(what))
+        raise LeftOut.refused[0]
 
 
 def inside(place):
@@ -47,6 +55,7 @@ def inside(place):
     session = place.session
     ended = session.drawn is getattr(session, "ended", None)
     refuse(ended, "drawing after st.stop() or st.rerun()")
+    refuse(not place.on_page, "drawing in a box of an earlier run")
     refuse(place.part != session.part, "drawing outside one's fragment")
     refuse(session.alone and place.part is None, "drawing outside a lone fragment")
     refuse(
@@ -94,6 +103,15 @@ def magic(value, known=False):
 # --- Places and widgets
 
 
+class Drawn:
+    """What a call that draws returns. Streamlit can draw over it; here any use ends the run."""
+
+    def use(self, *_):
+        refuse(True, "the use of an element that is drawn")
+
+    __getattr__ = __enter__ = __exit__ = __repr__ = __reduce_ex__ = use
+
+
 class Block:
     """A place on the page: elements and smaller blocks, in the order they were drawn."""
 
@@ -101,26 +119,41 @@ class Block:
         self.session, self.kind, self.label = session, kind, label
         self.in_form, self.root, self.items = form, root, []
         self.part = session.part  # the fragment that made it
+        self.outer = None  # the block around it
+
+    @property
+    def on_page(self):
+        """Is it still on the page? A new run begins with a clean one."""
+        if self.outer is None:
+            return True
+        return any(i is self for i in self.outer.items) and self.outer.on_page
 
     @property
     def here(self):
         """`box.text` draws in its box, `st.text` in the innermost open `with`."""
         return inside(self.session.open[-1] if self is self.session.main else self)
 
+    def __repr__(self):
+        refuse(True, f"a {self.kind} as text")
+
     def __enter__(self):
+        """Draw in here from now on. `with … as` gives what Streamlit 1.67 gives: mostly None."""
+        refuse(self is self.session.main, "with st")
         self.session.open.append(self)
-        return self
+        return self if self.kind == "expander" else None
 
     def __exit__(self, *error):
         self.session.open.pop()
 
     def draw(self, kind, text):
         self.here.items.append((kind, textwrap.dedent(str(text)).strip()))
+        return Drawn()
 
     def box(self, kind="container", label="", form=None):
         place = self.here
         refuse(self.session.cached, f"a {kind} in a cached function")
         child = type(self)(self.session, kind, label, form or place.in_form, place.root)
+        child.outer = place
         place.items.append(child)
         return child
 
@@ -136,8 +169,15 @@ class Block:
             elif isinstance(item, Block):
                 yield from item.widgets()
 
-    def admit(self, kind, name, key, call):
-        """Let a widget be drawn here, or raise what Streamlit raises."""
+    def of_st(self, word):
+        """Refuse what Streamlit has for `st` alone, and not for a box."""
+        refuse(self is not self.session.main, f"{word} of a {self.kind}")
+
+    def admit(self, kind, name, key, call, start):
+        """Let a widget be drawn here, or raise what Streamlit raises.
+
+        A start that is an error is raised once the widget has its name.
+        """
         session, place = self.session, self.here
         refuse(session.cached, f"a {kind} in a cached function")
         if call and place.in_form is not None and kind != "submit":
@@ -146,6 +186,8 @@ class Block:
         if kind in TRIGGERS and key in session.said:
             raise StreamlitValueAssignmentNotAllowedError(key=key)
         session.claim(kind, name, key)
+        if isinstance(start, Exception):
+            raise start
         if kind in TRIGGERS and (kind == "submit") != (place.in_form is not None):
             raise StreamlitInvalidLayoutContextError(f"{kind} here")
         if key is not None:
@@ -153,6 +195,7 @@ class Block:
 
     def place(self, widget, offer, new):
         """Note a widget, check a slider's value, and draw."""
+        widget.offer = offer
         self.session.last[widget.name] = widget
         if widget.kind == "slider":
             bounded(widget.value, *offer, new)
@@ -172,6 +215,7 @@ class Widget:
     act: object  # its callback, ready to be called, or None
     part: str | None  # the fragment that it stands in
     disabled: bool
+    offer: object = None  # as in `fits`
 
     @property
     def handle(self):
@@ -180,6 +224,21 @@ class Widget:
 
     def view(self):
         return self.kind.replace("submit", "button"), self.label, self.value
+
+    def entered(self, value):
+        """A value as a user enters it. Raises ValueError for what no user could enter."""
+        low, high = -sys.float_info.max, sys.float_info.max
+        if self.kind in ("radio", "selectbox"):
+            same = [o for o in self.offer if str(o) == str(value)]
+            if same or value is None:
+                return same[0] if same else None
+        elif self.kind in ("slider", "number_input"):
+            low, high = self.offer or (low, high)
+            if isinstance(value, numbers.Real) and low <= value <= high:
+                return type(self.value)(value)  # the browser sends floats
+        elif type(value) is (str if self.kind == "text_input" else bool):
+            return value
+        raise ValueError(f"no user can set {self.kind} {self.label!r} to {value!r}")
 
 
 def bounded(value, low, high, new):
@@ -251,6 +310,9 @@ class State(MutableMapping):
         return session.look_up(session.names.get(key), key)
 
     def __setitem__(self, key, value):
+        refuse(
+            isinstance(value, (Block, Drawn)), "a piece of the page in session_state"
+        )
         self.__session.say(str(key), value)
 
     def __delitem__(self, key):
@@ -294,8 +356,18 @@ class Tab:
         linecache.cache[file] = len(source), None, lines, file  # for inspect.getsource
         self.code = compile(without_magic(source), file, "exec")
         self.part = self.cached = self.alone = None
+        self.refused = []
         self.main = self.palette(self, "main")
         self.side = self.palette(self, "sidebar", root="sidebar")
+
+    def go_on(self):
+        """Raise what was left out, also if the script has caught it."""
+        if self.refused:
+            raise self.refused[0]
+
+    def release(self):
+        self.go_on()
+        super().release()
 
     def begin(self, part=None):
         """Nothing is drawn yet; a clean page, unless only a part of it will run."""
@@ -308,22 +380,24 @@ class Tab:
             self.side.items.clear()
 
     def work(self, step):
-        """Find the widgets that a step changes: (widget, value as it is sent), in the order of the page.
+        """List the widgets that a step changes: (widget, value as it is sent), in the order of the page.
 
-        What stands in a form counts only if the form is sent. Raises ValueError for a widget that cannot be worked.
+        What stands in a form counts only if the form is sent. Raises ValueError, and changes nothing, for a widget that
+        cannot be worked and a value that cannot be entered.
         """
+        LeftOut.refused = self.refused
+        self.go_on()
         shown = {w.handle: w for w in (*self.main.widgets(), *self.side.widgets())}
         if step.keys() - shown:
             raise ValueError(f"{[*step]} are not all on the page, which has {[*shown]}")
         if stuck := [n for n in step if shown[n].disabled]:
             raise ValueError(f"{stuck} are disabled")
         sent = {shown[n].form for n in step if shown[n].kind == "submit"} | {None}
-        for handle, widget in shown.items():
-            if handle in step and widget.form in sent:
-                value = step[handle]
-                if widget.kind in ("slider", "number_input"):
-                    value = type(widget.value)(value)  # the browser sends floats
-                yield widget, value
+        return [
+            (widget, widget.entered(step[handle]))
+            for handle, widget in shown.items()
+            if handle in step and widget.form in sent
+        ]
 
     def execute(self, part):
         """Run the whole script, or one fragment of it."""
@@ -335,6 +409,7 @@ class Tab:
 
     def view(self):
         """What is on the page, in the sidebar, and in session_state."""
+        self.go_on()
         pages = {b.kind: b.view()[2] for b in (self.main, self.side)}
         return pages | {"state": dict(sorted(self.main.session_state.items()))}
 
@@ -366,13 +441,15 @@ def spoken(method):
 
     @functools.wraps(method)
     def say(self, *args, **kwargs):
+        if not hasattr(DeltaGenerator, word):
+            self.of_st(word)
         call = form.bind(*args, **kwargs)  # TypeError, as in Streamlit
         call.apply_defaults()
         for name, value in call.arguments.items():
             default = form.parameters[name].default
             fine = value is default or value in SILENT.get(name, ())
-            refuse(name not in known and not fine, f"{name} = {value!r} of st.{word}")
-            refuse(name in SILENT and not fine, f"{name} = {value!r} of st.{word}")
+            if not fine and (name not in known or name in SILENT):
+                refuse(True, f"{name} = {value!r} of st.{word}")
         return method(self, **{k: call.arguments[k] for k in known})
 
     return say
@@ -395,27 +472,35 @@ def called(on_change, args, kwargs):
     refuse(on_change == "ignore", 'on_change="ignore"')
     if on_change in (None, "rerun"):
         return None
-    refuse(not callable(on_change), f"the callback {on_change!r}")
+    refuse(not callable(on_change), f"a callback that is a {type(on_change).__name__}")
     return partial(on_change, *(args or ()), **(kwargs or {}))
 
 
 class Words:
     """What to draw, and where to draw it: words for a block that has `widget`."""
 
-    session_state = property(lambda self: State(self.session))
-    sidebar = property(lambda self: self.session.side)
+    @property
+    def session_state(self):
+        self.of_st("session_state")
+        return State(self.session)
+
+    @property
+    def sidebar(self):
+        self.of_st("sidebar")
+        return self.session.side
 
     def __getattr__(self, word):
-        refuse(hasattr(st, word), f"st.{word}")
+        known = hasattr(st, word) or hasattr(DeltaGenerator, word) or word == "open"
+        refuse(known, f"{word} of a {self.kind}" if self.outer else f"st.{word}")
         raise AttributeError(word)
 
     @spoken
     def text(self, body):
-        self.draw("text", body)
+        return self.draw("text", body)
 
     @spoken
     def caption(self, body):
-        self.draw("caption", body)
+        return self.draw("caption", body)
 
     @spoken
     def container(self):
@@ -516,7 +601,7 @@ class Chosen(Worked):
         told |= {"value": value, "step": step}
         start, low, high, by = whole_or_float(value, min_value, max_value, step)
         if value is None and key is not None:
-            there = self.session_state.get(str(key), start)
+            there = State(self.session).get(str(key), start)
             refuse(type(there) is not type(start), "a slider that finds another type")
         ends, call = (low, high), (on_change, args, kwargs)
         return self.place_widget("slider", start, told, key, call, disabled, ends)
@@ -529,6 +614,7 @@ class Chosen(Worked):
         refuse(
             kinds not in ({int}, {float}), f"a number_input of {value!r} and {step!r}"
         )
+        refuse(too_large(step), f"a number_input with the step {step}")
         call = on_change, args, kwargs
         return self.place_widget("number_input", start, told, key, call, disabled)
 
@@ -538,10 +624,13 @@ class Chosen(Worked):
         texts = [str(option) for option in options]
         refuse(len(set(texts)) < len(texts), "two options that read alike")
         if index is not None and options and not 0 <= index < len(options):
-            raise StreamlitValueOutOfRangeError("index", index, 0, len(options) - 1)
-        start = options[index] if options and index is not None else None
+            start = StreamlitValueOutOfRangeError("index", index, 0, len(options) - 1)
+            if kind == "selectbox":
+                raise start  # a radio has its name by then
+        else:
+            start = options[index] if options and index is not None else None
         told = {"label": label, "options": texts, "index": index}
-        return self.place_widget(kind, start, told, key, call, disabled, options)
+        return self.place_widget(kind, start, told, key, call, disabled, [*options])
 
     @spoken
     def radio(self, label, options, index, key, on_change, args, kwargs, disabled):
@@ -574,6 +663,7 @@ class Fragments(Chosen):
 
     def fragment(self, body=None, **options):
         """Let a function run again alone, in a block of its own."""
+        self.of_st("fragment")
         refuse(body is None or options, f"a fragment with {options}")
 
         @functools.wraps(body)
@@ -627,15 +717,15 @@ def fingerprint(value, around=()):
     refuse(type(value) not in simple, f"a cached function of a {type(value).__name__}")
     if type(value) is str:
         value.encode()  # UnicodeEncodeError for half a character, as in Streamlit
-    # −0.0 is not 0.0 here, and NaN is NaN.
-    return type(value), repr(value) if type(value) is float else value
+    # By its bits: −0.0 is not 0.0 here, a NaN is itself, and −NaN another.
+    return type(value), struct.pack("<d", value) if type(value) is float else value
 
 
 def pickled(result):
     try:
         return pickle.dumps(result)
     except Exception as error:
-        raise LeftOut(f"a cached result that cannot be pickled: {error}") from error
+        refuse(True, f"a cached result that cannot be pickled: {error}")
 
 
 def understood(options):
@@ -648,6 +738,7 @@ class Cached:
     """A decorator that keeps results in `store`; needs `look`, which finds a result or makes it."""
 
     def __init__(self, app, copies):
+        app.of_st("a cache")
         self.app, self.copies = app, copies
 
     def __call__(self, function=None, **options):
@@ -668,6 +759,8 @@ class Cached:
         def clear(*args, **kwargs):
             """Forget one result, or all."""
             if args or kwargs:
+                inner = function.__qualname__.rpartition("<locals>.")[2]
+                refuse("." in inner, "clearing one result of a method")
                 results.pop(fingerprint(arguments(function, args, kwargs)), None)
             else:
                 results.clear()
