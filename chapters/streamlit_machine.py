@@ -490,8 +490,9 @@ class Words:
         return self.session.side
 
     def __getattr__(self, word):
-        known = hasattr(st, word) or hasattr(DeltaGenerator, word) or word == "open"
-        refuse(known, f"{word} of a {self.kind}" if self.outer else f"st.{word}")
+        if not word.startswith("__"):
+            self.of_st(word)
+            refuse(hasattr(st, word), f"st.{word}")
         raise AttributeError(word)
 
     @spoken
