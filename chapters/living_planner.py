@@ -6,7 +6,8 @@ A graph is a dictionary: node -> set of the nodes that must come before it.
 
 import heapq
 import re
-from collections import namedtuple
+from collections import Counter, namedtuple
+from collections.abc import Hashable
 from graphlib import CycleError, TopologicalSorter
 
 import yaml
@@ -24,9 +25,11 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # C: fast
     def construct_mapping(self, node, deep=False):
         seen = set()
         for name, _ in node.value:
-            key = (name.tag, name.value) if isinstance(name.value, str) else id(name)
-            if key in seen:
-                line = name.start_mark.line + 1
+            line, merges = name.start_mark.line + 1, name.tag.endswith(":merge")
+            key = name.tag if merges else self.construct_object(name, deep=True)
+            if not isinstance(key, Hashable):
+                raise ValueError(f"line {line}: {key!r} cannot be a key")
+            if key in seen:  # 1, 0x1 and true are one key
                 raise ValueError(f"line {line}: {name.value!r} is given a second time")
             seen.add(key)
         return super().construct_mapping(node, deep)
@@ -49,9 +52,13 @@ def _concept(row, chapters):
     concept = Concept(
         **{"target": "", "infra": False, "needs": {}, "rests_on": {}} | row
     )
-    texts = {f: row[f] for f in ("id", "en", "zh") if not isinstance(row[f], str)}
-    if texts or type(concept.infra) is not bool or not all(concept[:3]):
-        raise ValueError(f"concept {concept.id!r} has fields of another kind: {texts}")
+    texts = {f: getattr(concept, f) for f in ("id", "en", "zh", "chapter", "target")}
+    wrong = {f: text for f, text in texts.items() if not isinstance(text, str)}
+    wrong |= {f: texts[f] for f in ("id", "en", "zh") if not str(texts[f]).strip()}
+    if type(concept.infra) is not bool:
+        wrong["infra"] = concept.infra
+    if wrong:
+        raise ValueError(f"concept {concept.id!r} has fields of another kind: {wrong}")
     if concept.chapter not in {"assumed", *chapters}:
         raise ValueError(
             f"{concept.id!r} is taught in {concept.chapter!r}, which is no chapter"
@@ -65,6 +72,8 @@ def _concept(row, chapters):
 def _check_edges(concepts):
     """Raise ValueError for an edge from nowhere or to itself, one without a reason, and for a cycle."""
     for concept in concepts.values():
+        for before in concept.needs.keys() & concept.rests_on.keys():
+            raise ValueError(f"{concept.id!r} needs {before!r} twice")
         for before, reason in (concept.needs | concept.rests_on).items():
             edge = f"{concept.id!r} needs {before!r}"
             if before not in concepts:
@@ -82,15 +91,35 @@ def _check_edges(concepts):
         raise ValueError(f"each needs the one before it: {circle}") from None
 
 
+def _check_kinds(data):
+    """Raise ValueError unless parts and concepts are lists, chapters names and titles, each part and chapter given once."""
+    for field, kinds in (("parts", list), ("chapters", dict), ("concepts", list)):
+        if not isinstance(data[field], kinds):
+            raise ValueError(
+                f"{field}: a {kinds.__name__} is wanted, not {data[field]!r}"
+            )
+    for part in data["parts"]:
+        if not isinstance(part, dict) or not isinstance(part.get("id"), str):
+            raise ValueError(f"the part {part!r} has no id")
+    for part, times in Counter(part["id"] for part in data["parts"]).items():
+        if times > 1:
+            raise ValueError(f"the part {part!r} is given {times} times")
+    for chapter in data["chapters"]:
+        if not isinstance(chapter, str):
+            raise ValueError(f"the chapter {chapter!r} has no name")
+
+
 def read_concepts(text):
     """Return (parts, concepts) of concepts.yml: its list of parts, and Concepts by id in the order of the file.
 
-    Raises ValueError for a key given twice, a field or a chapter that is unknown, an id used twice, a prerequisite that does not exist or
-    is the concept itself, an edge whose reason is no sentence, and a cycle. It says which.
+    Raises ValueError for a field of another kind, a key, a part or an edge given twice, a field or a chapter that is unknown, an id used
+    twice, a prerequisite that does not exist or is the concept itself, an edge whose reason is no sentence, and a cycle. It says which.
+    What is no YAML at all is the parser's to refuse.
     """
     data = read_yaml(text)
     if not isinstance(data, dict) or {"parts", "chapters", "concepts"} - set(data):
         raise ValueError("the file must have parts, chapters and concepts")
+    _check_kinds(data)
     parts = {part["id"] for part in data["parts"]}
     for chapter in data["chapters"]:
         if chapter.split("-")[0] not in parts:
@@ -135,6 +164,7 @@ def check_names(before, nodes):
 
 def least_plan(before, known, goals):
     """Return the least set to learn, by a backward search that stops at the known."""
+    known, goals = set(known), list(goals)
     check_names(before, [*known, *goals])
     plan, open_ends = set(), [g for g in goals if g not in known]
     while open_ends:
@@ -145,11 +175,27 @@ def least_plan(before, known, goals):
     return plan
 
 
+def _check_path(path):
+    """Raise ValueError unless a ready path has its fields, each of its kind; no list at all is an empty one."""
+    if not isinstance(path, dict) or "id" not in path:
+        raise ValueError(f"the path {path!r} has no id")
+    for field in ("infra", "engineer"):
+        if type(path.get(field)) is not bool:
+            raise ValueError(f"the path {path['id']!r} must say true or false: {field}")
+    for field in ("parts", "told", "goals"):
+        names = path.get(field)
+        if names is not None and not (
+            isinstance(names, list) and all(isinstance(name, str) for name in names)
+        ):
+            raise ValueError(f"the path {path['id']!r}: {field} is no list of names")
+
+
 def start_and_goals(path, roles, concepts):
     """Return what the traveller of a ready path (a row of `paths` in roles.yml) knows, and what he wants.
 
-    Raises ValueError for a part or a concept that there is not.
+    Raises ValueError for a field of another kind, and for a part or a concept that there is not.
     """
+    _check_path(path)
 
     def members(part):
         found = [node for node, c in concepts.items() if part_of(c) == part]
@@ -158,12 +204,12 @@ def start_and_goals(path, roles, concepts):
         return found
 
     known = assumed(concepts, infra=path["infra"])
-    known.update(*(members(part) for part in path["parts"]))
+    known.update(*(members(part) for part in path.get("parts") or ()))
     if path["engineer"]:
         known.update(roles["known"]["concepts"])
-    known.update(path.get("told", ()))
+    known.update(path.get("told") or ())
     goals = []
-    for goal in path["goals"] or ():
+    for goal in path.get("goals") or ():
         goals += members(goal[5:]) if goal.startswith("part ") else [goal]
     for node in [*known, *goals]:
         if node not in concepts:
@@ -175,6 +221,7 @@ def start_and_goals(path, roles, concepts):
 
 def reading_order(before, plan, rank):
     """Return the plan as a list: prerequisites first, among the ready least rank."""
+    plan = set(plan)
     check_names(before, plan)
     sorter = TopologicalSorter({node: before[node] & plan for node in plan})
     sorter.prepare()  # raises graphlib.CycleError with a cycle as its witness
@@ -190,6 +237,7 @@ def reading_order(before, plan, rank):
 
 def sittings(before, plan):
     """Return {node: round} when each round takes in all that is ready."""
+    plan = set(plan)
     check_names(before, plan)
     order, turn = TopologicalSorter({n: before[n] & plan for n in plan}), {}
     for node in order.static_order():
@@ -211,10 +259,11 @@ def reduction(before):
 
 def reasons(concepts, plan, goals):
     """Return {id: [(what it is needed for, why)]} within a plan, in the order of the map; a goal is wanted for itself."""
+    goals = set(goals)
     found = {node: [("", "the goal")] if node in goals else [] for node in plan}
     for concept in concepts.values():
-        if concept.id in plan:
+        if concept.id in found:
             for before, why in (concept.needs | concept.rests_on).items():
-                if before in plan:
+                if before in found:
                     found[before].append((concept.id, why))
     return found

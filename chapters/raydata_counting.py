@@ -70,6 +70,7 @@ class Log:
 
 def found(lines):
     """Return how many results each call found, in the order of the starts."""
+    lines = list(lines)
     finds = {words[1]: int(words[2]) for words in lines if words[0] == "finds"}
     return [finds[words[1]] for words in lines if words[0] == "starts"]
 
@@ -81,6 +82,7 @@ def turns(lines, stage, word):
 
 def before_the_door(lines):
     """Return how many blocks were decoded when the first `infer` ended."""
+    lines = list(lines)
     first = turns(lines, "infer", "ends")[0]
     return sum(place < first for place in turns(lines, "decode", "ends"))
 

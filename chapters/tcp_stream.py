@@ -213,7 +213,7 @@ class Monitor(SegmentInput):
 
     @property
     def window(self):
-        """How many bytes beyond the first missing one would be accepted now."""
+        """How many bytes beyond the first missing one have room now, were there no end."""
         with self._lock:
             return self._read + self._capacity - self._next
 
@@ -289,7 +289,6 @@ class BlockingReader(Receiver):
 
     def _wait(self, timeout):
         """Sleep until there are bytes (True) or the end (False)."""
-        timeout = patience(timeout)
         self._sleeping += 1
         try:
             if not self._changed.wait_for(self._news, timeout):
@@ -321,6 +320,8 @@ class TCP(BlockingReader):
             count = integer(count)
         if count < 0:
             raise ValueError(f"count must not be negative, got {count}")
+        if timeout is not None:
+            timeout = patience(timeout)
         self._lock.acquire()
         try:
             if self._read == self._next and not (count and self._wait(timeout)):

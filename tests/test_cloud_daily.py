@@ -3,6 +3,8 @@
 import re
 import sys
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from chapter_code import CHAPTERS, chapter
 from hypothesis import given, settings
@@ -54,10 +56,55 @@ def test_speed_up_keeps_its_bounds(loads, slots, cost):
     assert work / gain <= done / slots + max(loads) + cost + 1e-6
 
 
-@pytest.mark.parametrize(("slots", "cost"), [(0, 1), (2, -1)])
-def test_bad_slots_and_costs_are_refused(slots, cost):
+@calm
+@given(loads, st.integers(1, 9), st.integers(0, 50))
+def test_loads_told_once_are_the_same_loads(loads, slots, cost):
+    once = C.speed_up(iter(loads), slots, cost)
+    assert (
+        once == C.speed_up(loads, slots, cost) == C.speed_up(tuple(loads), slots, cost)
+    )
+
+
+@pytest.mark.parametrize(
+    ("slots", "cost", "loads"),
+    [(0, 1, [1]), (2, -1, [1]), (2, float("nan"), [1]), (2, 1, [3, -1])],
+)
+def test_bad_slots_costs_and_loads_are_refused(slots, cost, loads):
     with pytest.raises(ValueError, match="needs a slot"):
-        C.speed_up([1], slots, cost)
+        C.speed_up(loads, slots, cost)
+
+
+@pytest.mark.parametrize(("loads", "cost"), [([], 0), ([], 3), ([0, 0], 0)])
+def test_nothing_to_do_has_no_speed_up(loads, cost):
+    with pytest.raises(ValueError, match="nothing to do"):
+        C.speed_up(loads, 2, cost)
+
+
+@pytest.fixture(scope="module")
+def in_files():
+    """The chapter's function over a small table; the chapter binds `table` in a statement that is not run here."""
+    scope, kept = C.in_files.__globals__, C.in_files.__globals__.get("table")
+    scope["table"] = pa.table({"id": range(20)})
+    yield C.in_files
+    scope["table"] = kept
+
+
+@pytest.mark.parametrize("n", [*range(1, 23), 60])
+def test_all_rows_come_back_from_any_number_of_files(in_files, n):
+    files = in_files(n)
+    assert len(files) == n
+    rows = [
+        pq.read_table(pa.BufferReader(files[k]))["id"].to_pylist()
+        for k in sorted(files)
+    ]
+    assert [i for part in rows for i in part] == list(range(20))
+    assert max(map(len, rows)) - min(map(len, rows)) <= 1, "and evenly"
+
+
+@pytest.mark.parametrize("n", [0, -1])
+def test_no_files_hold_no_table(in_files, n):
+    with pytest.raises(ValueError, match="one file or more"):
+        in_files(n)
 
 
 @pytest.mark.parametrize(

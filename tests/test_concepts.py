@@ -250,6 +250,132 @@ def test_a_broken_file_is_refused_in_words(change, words):
         planner.read_concepts(json.dumps(data))
 
 
+KINDS = st.sampled_from(
+    [None, 5, True, 1.5, "", " ", "loss", [], ["loss"], [2024], {}, {"id": 5}, [[]]]
+)
+
+
+@settings(calm, max_examples=150)
+@given(st.data())
+def test_a_field_of_another_kind_is_refused_in_words_or_is_fine(data):
+    """One field of the file becomes something else: it is read, or refused by ValueError, and never by another error."""
+    broken, put = copy.deepcopy(DATA), data.draw(KINDS)
+    rows = broken["concepts"]
+    spots = [(broken, name) for name in ("parts", "chapters", "concepts")]
+    spots += [(broken["parts"], 0), (broken["parts"][0], "id"), (rows, 7)]
+    spots += [(rows[60], field) for field in planner.Concept._fields]
+    holder, key = data.draw(st.sampled_from(spots))
+    holder[key] = put
+    try:
+        parts, concepts = planner.read_concepts(json.dumps(broken))
+    except planner.yaml.YAMLError as error:
+        raise AssertionError("JSON is YAML") from error
+    except ValueError as error:
+        assert len(str(error).split()) > 3
+    else:
+        for c in concepts.values():
+            texts = c.id, c.en, c.zh, c.chapter, c.target
+            assert all(isinstance(text, str) for text in texts)
+            assert all(text.strip() for text in texts[:4]) and type(c.infra) is bool
+            assert isinstance(c.needs, dict) and isinstance(c.rests_on, dict)
+        assert {planner.part_of(c) for c in concepts.values()} <= {
+            "assumed",
+            *(p["id"] for p in parts),
+        }
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (lambda d: d.update(parts=["loss"]), "the part 'loss' has no id"),
+        (lambda d: d["parts"].append(d["parts"][0]), "'loss' is given 2 times"),
+        (lambda d: d.update(chapters=[2024]), "chapters: a dict is wanted"),
+        (lambda d: d.update(chapters=None), "chapters: a dict is wanted"),
+        (lambda d: d.update(concepts=None), "concepts: a list is wanted"),
+        (lambda d: d["concepts"][9].update(chapter=["a"]), "of another kind"),
+        (lambda d: d["concepts"][9].update(target=5), "of another kind"),
+        (lambda d: d["concepts"][9].update(id=" "), "of another kind"),
+        (
+            lambda d: d["concepts"][60].update(
+                needs={"softmax": "why"},
+                rests_on={"softmax": "because one needs it so"},
+            ),
+            "needs 'softmax' twice",
+        ),
+    ],
+)
+def test_kinds_and_what_is_given_twice_are_refused_in_words(change, words):
+    data = copy.deepcopy(DATA)
+    change(data)
+    with pytest.raises(ValueError, match=words):
+        planner.read_concepts(json.dumps(data))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{1: a, 0x1: b}", "{1: a, true: b}", "{true: a, yes: b}", "{a: 1, 'a': 2}"],
+)
+def test_one_key_in_two_spellings_is_given_twice(text):
+    assert len(yaml.safe_load(text)) == 1, "YAML takes the later without a word"
+    with pytest.raises(ValueError, match="line 1: .* is given a second time"):
+        planner.read_yaml(text)
+
+
+@pytest.mark.parametrize("text", ["{1: a, '1': b}", "{a: {b: 1}, c: {b: 1}}", SOURCE])
+def test_other_keys_are_read_as_yaml_reads_them(text):
+    assert planner.read_yaml(text) == yaml.safe_load(text)
+
+
+def test_merged_keys_are_read_and_what_cannot_be_a_key_is_refused():
+    merged = "a: &a {x: 1, y: 2}\nb: {<<: *a, y: 3}"
+    assert planner.read_yaml(merged) == yaml.safe_load(merged)
+    with pytest.raises(ValueError, match="line 2: .* cannot be a key"):
+        planner.read_yaml("a: 1\n? [b]\n: 2")
+
+
+@settings(calm, max_examples=100)
+@given(
+    st.sampled_from("id infra engineer parts told goals".split()),
+    KINDS | st.just("gone"),
+)
+def test_a_path_of_another_kind_is_refused_in_words_or_is_fine(field, put):
+    path = dict(ROLES["paths"][2], **{field: put})
+    if put == "gone":
+        del path[field]
+    try:
+        known, goals = planner.start_and_goals(path, ROLES, CONCEPTS)
+    except ValueError as error:
+        assert "path" in str(error)
+    else:
+        assert goals and known | set(goals) <= set(CONCEPTS)
+
+
+def test_no_list_is_an_empty_list_for_a_path():
+    path = ROLES["paths"][0]
+    expect = planner.start_and_goals(dict(path, told=[]), ROLES, CONCEPTS)
+    assert planner.start_and_goals(dict(path, told=None), ROLES, CONCEPTS) == expect
+
+
+@given(questions())
+@calm
+def test_names_told_once_are_the_same_names(question):
+    before, known, goals = question
+    plan = planner.least_plan(before, known, goals)
+    for make in (list, iter, set, tuple):
+        assert planner.least_plan(before, make(known), make(goals)) == plan
+        assert planner.sittings(before, make(plan)) == planner.sittings(before, plan)
+        order = planner.reading_order(before, plan, {n: n for n in before})
+        again = planner.reading_order(before, make(plan), {n: n for n in before})
+        assert order == again
+
+
+def test_reasons_for_names_told_once_are_the_same_reasons():
+    goals = ["trained-model", "kv-cache"]
+    plan = planner.least_plan(BEFORE, planner.assumed(CONCEPTS), goals)
+    expect = planner.reasons(CONCEPTS, plan, goals)
+    assert planner.reasons(CONCEPTS, iter(plan), iter(goals)) == expect
+
+
 @pytest.mark.parametrize("text", ["", "- a", "concepts: []", "parts: []\nconcepts: []"])
 def test_a_file_without_its_lists_is_refused(text):
     with pytest.raises(ValueError, match="must have parts, chapters and concepts"):

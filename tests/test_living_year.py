@@ -25,3 +25,11 @@ def test_the_explorable_of_the_days_draws_what_the_law_says(run_script, b):
         )
     assert done["said"]["half"] == "2.5"
     assert done["said"]["word"].startswith("within" if b < 0.15 else "more than")
+
+
+@pytest.mark.parametrize("make", [list, tuple, iter])
+def test_cues_told_once_are_taught_in_every_trial(make):
+    """Two cues that come together share the outcome, whatever alpha."""
+    strength = {"a": 0.0, "b": 0.0, "c": 0.0}
+    YEAR.learn(strength, make("ab"), 1.0)
+    assert strength == {"a": pytest.approx(0.5), "b": pytest.approx(0.5), "c": 0.0}

@@ -201,6 +201,39 @@ def test_a_portrait_counts_every_live_byte(data):
         np.testing.assert_allclose(image.sum(axis=0) * top / 64, held, atol=1e-6)
 
 
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.booleans(), max_size=30),
+    st.sampled_from([np.uint8, np.int8, np.uint64, np.bool_, np.float32, float]),
+    st.data(),
+)
+def test_weights_of_any_kind_are_added_up_and_taken_off(frees, kind, data):
+    """Python's own sums of the live ones are the witness; the floats are quarters, so that nothing rounds."""
+    events, live, after, weights = [], [], [], []
+    for is_free in frees:
+        if is_free and live:
+            born = live.pop(data.draw(st.integers(0, len(live) - 1)))
+            events.append(born - len(weights))
+        else:
+            live.append(len(weights))
+            events.append(8)
+            weights.append(data.draw(st.integers(0, 127)))
+            if np.dtype(kind).kind == "f":
+                weights[-1] /= 4
+            elif kind is np.bool_:
+                weights[-1] %= 2
+        after.append(sum(weights[k] for k in live))
+    events, told = np.array(events, dtype=int), np.array(weights, dtype=kind)
+    assert C.live_after(events, told).tolist() == after
+    assert C.live_after(events, weights).tolist() == after
+
+
+def test_no_events_leave_an_arena_empty():
+    arena = C.Arena()
+    assert C.replay(arena, np.array([], dtype=int)) == []
+    C.inspect(arena, {})
+
+
 @pytest.mark.parametrize("program", C.PROGRAMS)
 def test_traces_are_whole(program, monkeypatch):
     monkeypatch.chdir(CHAPTERS)

@@ -227,9 +227,53 @@ def test_points_are_covered():
                     assert C.covers(a, n, step, shift) == truth
 
 
-def test_an_unknown_policy_is_refused():
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: C.Heap("worst fit"),
+        lambda: C.Table("worst fit"),
+        lambda: C.new_heap("worst fit"),
+        lambda: C.place("worst fit", (), 1),
+        lambda: C.worst_case("worst fit", 2, 1),
+    ],
+)
+def test_an_unknown_policy_is_refused(call):
     with pytest.raises(ValueError, match="worst fit"):
-        C.Heap("worst fit")
+        call()
+
+
+kinds_of_weight = st.sampled_from(
+    [np.uint8, np.int8, np.uint16, np.int64, np.uint64, np.bool_, np.float32, float]
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.booleans(), max_size=30), kinds_of_weight, st.data())
+def test_weights_of_any_kind_are_added_up_and_taken_off(frees, kind, data):
+    """Python's own sums of the live ones are the witness; the floats are quarters, so that nothing rounds."""
+    events, live, after, weights = [], [], [], []
+    for is_free in frees:
+        if is_free and live:
+            events.append(-live.pop(data.draw(st.integers(0, len(live) - 1))))
+        else:
+            live.append(len(weights))
+            events.append(1)
+            weights.append(data.draw(st.integers(0, 127)))
+            if np.dtype(kind).kind == "f":
+                weights[-1] /= 4
+            elif kind is np.bool_:
+                weights[-1] %= 2
+        after.append(sum(weights[k] for k in live))
+    events, told = np.array(events, dtype=int), np.array(weights, dtype=kind)
+    assert C.live_after(events, told).tolist() == after
+    assert C.live_after(events, weights).tolist() == after
+
+
+@pytest.mark.parametrize("look", [None, lambda heap: 1 / 0])
+@pytest.mark.parametrize("policy", [*POLICIES, "buddy"])
+def test_no_events_leave_a_heap_empty(policy, look):
+    heap = C.replay(C.new_heap(policy), np.array([], dtype=int), look)
+    assert heap.top == heap.high == 0
 
 
 def lines_of(heap, n):

@@ -207,3 +207,19 @@ def test_the_least_batch_is_least(cost, dressing, waste):
     m = model.least_batch(cost, dressing, waste)
     assert m.bit_count() == 1 and wasted(m) <= waste
     assert m == 1 or wasted(m // 2) > waste
+
+
+@given(st.permutations([k for k in range(6) for _ in range(2)]), st.integers(0, 6))
+def test_a_log_told_once_is_the_same_log(order, early):
+    """Both helpers go through the lines twice."""
+    lines = [["decode", "ends", str(k)] for k in range(early)]
+    lines += [["infer", "ends", "0"], ["decode", "ends", "9"], ["infer", "ends", "1"]]
+    for make in (list, tuple, iter):
+        assert raydata_counting.before_the_door(make(lines)) == early
+    seen, lines = [], []
+    for k in order:  # a task starts, and at its second place in the list finds
+        lines.append(["finds" if k in seen else "starts", str(k), str(k * k)])
+        seen.append(k)
+    expect = [k * k for k in dict.fromkeys(order)]
+    for make in (list, tuple, iter):
+        assert raydata_counting.found(make(lines)) == expect

@@ -40,6 +40,15 @@ def black_height(piece, low=-1, high=10**9):
     return left + (not piece.red)
 
 
+@quick
+@given(st.lists(spans, min_size=1, max_size=5))
+def test_readers_take_segments_told_once(c, cases):
+    """`aioquic_reads` looks at its segments three times, `paint` once."""
+    segments = c.lettered(cases)
+    for reads in (c.aioquic_reads, c.last_wins, c.lowest_start, c.plain_tree, c.linux):
+        assert reads(iter(segments)) == reads(segments), reads.__name__
+
+
 def hang(tree, start):
     """Insert a piece of one byte by its start."""
     parent, place, to_right = None, tree.root, True

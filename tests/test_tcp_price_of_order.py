@@ -5,6 +5,7 @@ import math
 import re
 from fractions import Fraction
 
+import mpmath
 import numpy as np
 import pytest
 from chapter_code import chapter
@@ -37,9 +38,65 @@ def test_a_packet_waits_for_the_slowest_before_it_in_its_stream(c, G, m, S):
 @quick
 @given(p=rates, m=st.integers(1, 30), x=st.integers(-5, 200))
 def test_the_closed_form_is_the_product_of_the_definition(c, p, m, x):
-    direct = c.delay_cdf_direct(x, p, m, reach=80) if x >= 0 else 0
+    direct = c.delay_cdf_direct(x, p, m) if x >= 0 else 0
     assert math.isclose(c.delay_cdf(x, p, m), direct, rel_tol=1e-9, abs_tol=1e-12)
     assert 0 <= c.delay_cdf(x - 1, p, m) <= c.delay_cdf(x, p, m) <= 1
+
+
+def law_by_brute_force(x, p, m, S=1):
+    """ln P(D <= x) from the definition, factor by factor, until all that follow are below 1e-20 together."""
+    log, j = [], 0
+    while True:
+        power = p ** ((x + j * S) // m + 1)
+        if power * m < 1e-20 * (1 - p) * S:
+            return math.fsum(log)
+        log.append(math.log1p(-power))
+        j += 1
+
+
+wide = st.floats(0.001, 0.97) | st.sampled_from([0.9, 0.97, 0.99])
+
+
+@quick
+@given(p=wide, m=st.integers(1, 6), x=st.integers(0, 900))
+def test_the_law_counts_all_the_powers_that_count(c, p, m, x):
+    """eps in each term of a sum of logarithms of size |log|, and once more in exp of it."""
+    log = law_by_brute_force(x, p, m)
+    slack = 100 * np.finfo(float).eps * (1 + abs(log) + m * c.reach(p))
+    for law in (c.delay_cdf(x, p, m), c.delay_cdf_direct(x, p, m)):
+        assert math.isclose(law, math.exp(log), rel_tol=slack, abs_tol=1e-300)
+    product = math.exp(law_by_brute_force(0, p, 1))
+    assert math.isclose(c.euler(p), product, rel_tol=slack, abs_tol=1e-300)
+
+
+@quick
+@given(p=st.floats(0.001, 0.8) | st.just(0.9), m=st.integers(1, 6), S=st.integers(1, 7))
+def test_the_mean_over_streams_sums_all_tails(c, p, m, S):
+    total, x = [], 0
+    while (tail := -math.expm1(law_by_brute_force(x, p, m, S))) > 1e-15:
+        total.append(tail)
+        x += 1
+    ours, exact = c.mean_delay_streams(p, m, S), math.fsum(total)
+    # what is left out: on each side less than 1e-15 · m/(1 - p); besides, rounding
+    assert math.isclose(ours, exact, rel_tol=1e-12, abs_tol=1e-14 * m / (1 - p))
+
+
+@pytest.mark.parametrize("p", [-0.1, 0.9999, 1, 1.5, math.nan])
+def test_rates_whose_sums_have_no_end_are_refused(c, p):
+    for call in (
+        lambda: c.delay_cdf(3, p, 2),
+        lambda: c.delay_cdf_direct(3, p, 2),
+        lambda: c.euler(p),
+        lambda: c.mean_delay(p, 2),
+        lambda: c.mean_delay_streams(p, 2, 1),
+    ):
+        with pytest.raises(ValueError, match="from 0 to 0.999"):
+            call()
+
+
+def test_without_losses_nobody_waits(c):
+    assert c.delay_cdf(0, 0, 5) == c.delay_cdf_direct(0, 0.0, 5) == c.euler(0) == 1
+    assert c.mean_delay(0, 5) == c.mean_delay_streams(0, 5, 2) == c.limit(0) == 0
 
 
 @quick
@@ -53,7 +110,26 @@ def test_streams_are_the_same_game_with_another_clock(c, p, per_stream, S):
 
 
 @quick
-@given(lam=st.floats(1e-4, 30))
+@given(power=st.floats(-300, 2.5))
+def test_the_limit_has_its_digits_at_any_number_of_losses(c, power):
+    """The integral of 1 - exp(-lam v) with digits enough; eps/lam cancels above 1e-4, the series leaves lam³/60."""
+    lam = 10**power
+    with mpmath.workdps(330):
+        exact = float(1 + mpmath.expm1(-mpmath.mpf(lam)) / lam)
+    assert math.isclose(c.limit(lam), exact, rel_tol=1e-11)
+
+
+@quick
+@given(st.lists(st.integers(0, 12), max_size=12))
+def test_runs_and_prefixes_of_packets_told_once(c, packets):
+    bits = "".join(".x"[i in packets] for i in range(14))
+    for make in (set, list, iter):
+        assert c.prefix(make(packets)) == bits.index(".")
+        assert c.ranges(make(packets)) == len(bits.replace(".", " ").split())
+
+
+@quick
+@given(lam=st.floats(1e-300, 30))
 def test_the_limit_lies_between_the_shortcuts(c, lam):
     assert 0 < c.limit(lam) < min(1, lam / 2 + 1e-12)
 
@@ -100,7 +176,17 @@ def test_losses_follow_their_rate_and_bad_rates_are_refused(c):
             c.p_ranges(1, k, 5)
 
 
-@pytest.mark.parametrize("loss, m, S", [(10, 100, 1), (50, 40, 3), (1, 300, 32)])
+@pytest.mark.parametrize(
+    "loss, m, S",
+    [
+        (10, 100, 1),
+        (50, 40, 3),
+        (1, 300, 32),
+        (100, 300, 1),
+        (100, 300, 7),
+        (100, 10, 32),
+    ],
+)
 def test_the_explorable_computes_the_same_law(c, run_script, loss, m, S):
     """Its script runs in the browser, with the page replaced by a notepad."""
     done = run_script(c.SCRIPT, {"loss": loss, "m": m, "s": S})

@@ -94,6 +94,9 @@ def test_memory_is_bounded_by_the_receiver(c, capacity, pieces, segments):
         assert held + sum(map(len, tcp._ready)) <= capacity
         assert len(tcp.ranges()) <= pieces
         assert tcp.window == capacity - (tcp._next - tcp._read)
+    tcp.finish(final=tcp.ranges()[-1][1] if tcp.ranges() else tcp._next)
+    room = capacity - (tcp._next - tcp._read)
+    assert tcp.window == room, "as a TCP advertises it: the end takes no room away"
 
 
 @pytest.mark.parametrize("readers", [1, 3])
@@ -361,4 +364,12 @@ def test_what_is_no_whole_number_is_refused_everywhere(numbers, bad):
 def test_a_timeout_that_is_none_is_refused_and_does_not_hang(timeout):
     with pytest.raises(ValueError, match="timeout"):
         tcp_stream.TCP().read(1, timeout)
+    for count in (0, 1, 9):  # nor where nobody would wait: bytes are ready, or the end
+        tcp = tcp_stream.TCP()
+        tcp.receive(0, b"ab")
+        for _ in range(2):
+            with pytest.raises(ValueError, match="timeout"):
+                tcp.read(count, timeout)
+            tcp.finish()
+        assert tcp.read(9, 0) == b"ab" and tcp.read(9, 0) == b""
     assert tcp_stream.patience(float("inf")) is None and tcp_stream.patience(2) == 2

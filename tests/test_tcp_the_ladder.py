@@ -33,6 +33,28 @@ def winners(segments, better):
     return {place: byte for place, (_, byte) in best.items()}
 
 
+places = st.integers(1, 5)
+spans = st.tuples(places, places).filter(lambda s: s[0] < s[1])
+
+
+@quick
+@given(st.lists(spans, max_size=3), st.sampled_from(["first", "last"]))
+def test_a_case_told_once_is_predicted_alike(c, case, rule):
+    better = {"first": lambda n, s: n, "last": lambda n, s: -n}[rule]
+    pieces = [(n, a, b"ABC"[n : n + 1] * (b - a)) for n, (a, b) in enumerate(case)]
+    won = winners(pieces, better)
+    word = "".join(chr(won.get(place, ord("."))) for place in range(1, 5))
+    assert c.predicted(rule, case) == c.predicted(rule, iter(case)) == word
+
+
+def test_frames_told_once_are_packed_alike(c):
+    frames = [("one two", ["ab", "cd"]), ("two one", ["cd", "cd"])]
+    packed = c.packed(iter(frames))
+    assert packed == c.packed(frames)
+    read = [[packed["texts"][int(k)] for k in row] for _, row in packed["frames"]]
+    assert read == [row for _, row in frames]
+
+
 segments_behind_a_hole = st.lists(
     st.tuples(st.integers(1, 30), st.text("abc", min_size=1, max_size=12)),
     min_size=1,
