@@ -281,10 +281,10 @@ def test_a_row_is_stored_as_it_is_or_refused(code, sort, value):
     """Kind: a value that a column bends. What is true or false, NULL or NaN stays so."""
     schema = pa.schema([("c", sort)])
     try:
-        (row,) = code.exactly(({"c": v} for v in [value]), schema).to_pylist()
+        table = code.exactly(({"c": v} for v in [value]), schema)
     except (ValueError, TypeError):
         return
-    stored = row["c"]
+    (stored,) = table["c"].to_pylist()
     truth = type(value).__name__ in ("bool", "bool_")
     assert truth == (type(stored) is bool) and (value is None) == (stored is None)
     assert value == stored or value != value and stored != stored
