@@ -23,6 +23,7 @@ def zipf(count, alpha):
 
 def sample(p, size, rng):
     """Draw file numbers with probabilities p."""
+    probabilities(p)
     return np.minimum(np.searchsorted(p.cumsum(), rng.random(size)), len(p) - 1)
 
 
@@ -54,9 +55,11 @@ class LRU:
 def replay(requests, sizes, capacity, place, push=None):
     """Return (whether each request was a hit, how many files were pushed before it).
 
-    From request i on there are sizes[i] nodes, each with a cache of `capacity` files; place(file, nodes) is the node
+    From request i on there are sizes[i] nodes, so sizes[0] has to be there; each with a cache of `capacity` files; place(file, nodes) is the node
     that owns a file. push(old, new, place), at a resize, may fill the new caches {node: LRU}; it returns how often.
     """
+    if 0 not in sizes or min(sizes.values()) < 1:
+        raise ValueError(f"there is a node from request 0 on, got sizes {sizes}")
     caches, hits, pushes = {}, [], np.zeros(len(requests), int)
     for i, file in enumerate(requests):
         if i in sizes:
@@ -69,6 +72,7 @@ def replay(requests, sizes, capacity, place, push=None):
 
 def settled(p, size, rng):
     """Return an LRU cache after endless requests: the files by age of last request."""
+    probabilities(p)
     cache = LRU(size)
     ages = rng.exponential(1 / p)  # independent Poisson clocks, read backwards
     for file in np.argsort(ages)[:size][::-1].tolist():
@@ -98,7 +102,9 @@ def fewer(p, size, t):
 def by_integral(p, size):
     """Return the exact hit rate of LRU, by the integral over waiting times."""
     p = probabilities(p)
-    x = np.linspace(-22, 10, 1601)  # t = exp(x)
+    # t = exp(x), until the rarest file was asked for, but for a chance of exp(-40)
+    end = min(max(10, math.log(40) - math.log(p.min())), 700)
+    x = np.linspace(-22, end, 2 * math.ceil(25 * (end + 22)) + 1)
     t, total = np.exp(x), 0
     for i, rate in enumerate(p):
         total += rate**2 * np.exp(-rate * t) * fewer(np.delete(p, i), size, t)

@@ -83,7 +83,11 @@ def plain(p):
 
 
 def literal(value):
-    """Return a value as SQL."""
+    """Return a value as SQL, of the type that it has here.
+
+    A decimal without its type would be a DOUBLE for DuckDB from 39 characters on. Two decimals that need more than 38
+    digits to stand side by side are not compared by DuckDB: it raises an error.
+    """
     alike(value)
     match value:
         case None:
@@ -96,7 +100,12 @@ def literal(value):
             return f"DATE '{value}'"
         case str():
             return "'" + value.replace("'", "''") + "'"
-    return format(value, "f") if isinstance(value, Decimal) else str(value)
+        case Decimal():
+            _, digits, exponent = value.as_tuple()
+            scale = max(-exponent, 0)
+            width = max(len(digits) + max(exponent, 0), scale, 1)
+            return f"'{value:f}'::DECIMAL({width}, {scale})"
+    return str(value)
 
 
 def quoted(column):
@@ -146,6 +155,8 @@ def arrow(p):
             return arrow(plain(p))
         case (_, _, None):
             return pc.scalar(pa.scalar(None, pa.bool_()))
+        case (_, _, int(c)) if not -(2**63) <= c < 2**63:
+            raise ValueError(f"Arrow has whole numbers of 64 bits here, and not {c}")
         case (op, column, c):
             return COMPARE[op](pc.field(column), pc.scalar(c))
 

@@ -37,9 +37,11 @@ def at_once(nodes, queues, take):
 
 def schedule(queues, speeds, take, penalty=0.0):
     """Return [(node, start, end)] for queues of sizes; a stolen file is `penalty` more work."""
-    if len(queues) != len(speeds) or not min(speeds, default=1) > 0:
+    if len(queues) != len(speeds) or not all(s > 0 for s in speeds):
         raise ValueError(f"each queue has a speed above 0, got {speeds}")
     queues = {node: [*queue] for node, queue in enumerate(queues)}
+    if not all(size >= 0 for size in (penalty, *sum(queues.values(), []))):
+        raise ValueError("no size and no penalty is below 0 or nan")
     idle, done = [(0.0, node) for node in queues], []
     while idle:
         now, node = heappop(idle)

@@ -141,8 +141,28 @@ def _untagged(item):
     return item
 
 
+def _check_ends(column, ends):
+    if not (isinstance(ends, tuple | list) and len(ends) == 2):
+        raise ValueError(f"the bounds of {column!r} are a pair, and not {ends!r}")
+    for end in ends:
+        if sql_type(end) is None:
+            raise TypeError(
+                f"a list of files cannot hold {end!r} ({type(end).__name__})"
+            )
+    alike(*ends)
+    if not ends[0] <= ends[1]:
+        raise ValueError(f"no value of {column!r} lies between {ends[0]} and {ends[1]}")
+
+
 def pack(files):
-    """Return {path: {column: bounds}} as bytes. Raises TypeError for a bound that cannot be read back."""
+    """Return {path: {column: bounds}} as bytes; None or {} for a file or a column of which nothing is known.
+
+    Raises TypeError for bounds that cannot be read back or are of two types, ValueError where no value lies between
+    them: by such bounds a file would be left alone, and its rows lost, without a word.
+    """
+    for bounds in files.values():
+        for column, ends in (bounds or {}).items():
+            _check_ends(column, ends)
     return json.dumps(files, default=_tagged).encode()
 
 

@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections import OrderedDict
 from operator import index
 from pathlib import Path
@@ -64,12 +65,15 @@ class NodeLost(RuntimeError):
 
 
 class Node:
-    """One process of a warehouse. `capacity` counts the files that its disk cache holds."""
+    """One process of a warehouse. `capacity` counts the files that its disk cache holds.
+
+    Several threads may ask it; it answers one after the other.
+    """
 
     def __init__(self, name, store, disk, capacity):
         if index(capacity) < 1:
             raise ValueError(f"a cache holds at least one file, got {capacity}")
-        self.name = name
+        self.name, self._turn = name, threading.Lock()
         self.disk = Path(disk) / name
         self.disk.mkdir()
         order = json.dumps(
@@ -86,9 +90,10 @@ class Node:
 
     def _ask(self, **order):
         try:
-            self.process.stdin.write(json.dumps(order) + "\n")
-            self.process.stdin.flush()
-            answer = self.process.stdout.readline()
+            with self._turn:  # or two who ask would read each other's answers
+                self.process.stdin.write(json.dumps(order) + "\n")
+                self.process.stdin.flush()
+                answer = self.process.stdout.readline()
         except (BrokenPipeError, ValueError) as gone:
             raise NodeLost(self.name) from gone
         if not answer:

@@ -9,7 +9,9 @@ import sys
 import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 import duckdb
@@ -44,6 +46,9 @@ def test_a_ring_gives_each_position_to_the_next_point(names, v, x):
     later = [p for p in points if p > x]
     assert ring.place(x) == points[min(later) if later else min(points)]
     assert ring.place(x) == compute.Ring(names[::-1], v).place(x)
+    for x in points:  # a position on a point goes to the next one
+        later = [p for p in points if p > x]
+        assert ring.place(x) == points[min(later) if later else min(points)]
     assert sum(compute.shares(ring).values()) == pytest.approx(1)
     assert min(compute.shares(ring).values()) > 0
 
@@ -169,6 +174,90 @@ def test_probabilities_may_have_been_float32(weights):
     p = np.array(weights) / sum(weights)
     for rounded in (np.float32(p), np.float32(p).astype(float)):
         assert abs(compute.che(rounded, 1) - compute.che(p, 1)) < 1e-5
+
+
+@quick
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=5), st.data())
+def test_the_integral_is_exact_for_any_skew(exponents, data):
+    """Kind: files that are asked for very seldom. The witness adds up fractions."""
+    weights = [Fraction(1, 10**e) for e in exponents]
+    p = [w / sum(weights) for w in weights]
+    size = data.draw(st.integers(1, len(p)))
+    # what is below t = exp(-22) is left out, at most that; Simpson's rule adds less
+    exact = float(compute.king(p, size))
+    assert abs(compute.by_integral(np.array(p, float), size) - exact) < 1e-9
+
+
+def test_the_integral_knows_files_at_the_end_of_the_floats():
+    for least in (1e-40, 1e-300, 5e-324):
+        for size, rate in ((1, 1.0), (2, 1.0)):
+            assert abs(compute.by_integral([1.0, least], size) - rate) < 1e-9
+
+
+NO_SHARES = [[3, 1], [math.nan, 1.0], [0.5, 0.6, -0.1], [-1.0, 2.0], [[0.5, 0.5]]]
+
+
+@pytest.mark.parametrize("p", NO_SHARES, ids=str)
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda p: compute.king(p, 1),
+        lambda p: dict(compute.cache_law(p, 1)),
+        lambda p: compute.by_integral(p, 1),
+        lambda p: compute.che(p, 1),
+        lambda p: compute.sample(np.array(p), 3, np.random.default_rng()),
+        lambda p: compute.settled(np.array(p), 1, np.random.default_rng()),
+        lambda p: compute.simulate(np.array(p), 1, np.random.default_rng()),
+    ],
+)
+def test_whoever_takes_probabilities_refuses_what_are_none(ask, p):
+    with pytest.raises(ValueError, match="sum to 1"):
+        ask(p)
+
+
+@quick
+@given(
+    st.lists(st.lists(st.floats(0, 9), max_size=4), min_size=1, max_size=4),
+    st.sampled_from([math.nan, -1.0, -math.inf]),
+    st.data(),
+)
+def test_a_schedule_refuses_a_bad_number_wherever_it_stands(queues, bad, data):
+    speeds = data.draw(
+        st.lists(st.floats(0.1, 9), min_size=len(queues), max_size=len(queues))
+    )
+    at = data.draw(st.integers(0, len(queues) - 1))
+    spoiled = [*speeds[:at], bad, *speeds[at + 1 :]]
+    with pytest.raises(ValueError, match="speed above 0"):
+        compute.makespan(queues, spoiled, compute.steal)
+    with pytest.raises(ValueError, match="no penalty is below 0 or nan"):
+        compute.makespan(queues, speeds, compute.steal, penalty=bad)
+    queues[at].insert(data.draw(st.integers(0, len(queues[at]))), bad)
+    with pytest.raises(ValueError, match="no size .* below 0 or nan"):
+        compute.makespan(queues, speeds, compute.steal)
+
+
+@pytest.mark.parametrize("sizes", [{}, {1: 2}, {0: 0}, {0: 2, 1: 0}])
+def test_requests_without_a_node_are_refused(sizes):
+    with pytest.raises(ValueError, match="a node from request 0 on"):
+        compute.replay([1], sizes, 1, lambda file, nodes: 0)
+
+
+@quick
+@given(st.integers(0, 7), st.floats(-2, 2) | st.sampled_from([-1, 0, 1, math.nan]))
+def test_pooling_takes_the_correlations_that_there_can_be(n, rho):
+    """The witness: numbers have these correlations if no eigenvalue of their matrix is negative."""
+    least = (
+        np.linalg.eigvalsh(np.full((n, n), rho) + (1 - rho) * np.eye(n)).min(initial=1)
+        if rho == rho
+        else math.nan
+    )
+    if n and abs(least) < 1e-9 and rho not in (-1, 1):
+        return  # too near to the edge for this witness
+    if n == 0 or not (rho <= 1 and least > -1e-9):
+        with pytest.raises(ValueError, match="have correlation"):
+            compute.pooled(n, rho)
+        return
+    assert 0.25 <= compute.pooled(n, rho) <= 1 + 1e-15
 
 
 def test_queues_without_speeds_are_refused_and_no_queue_takes_no_time():
@@ -333,6 +422,39 @@ def test_a_node_keeps_the_files_used_last_on_its_disk(place):
     finally:
         node.close()
     assert node.process.returncode == 0
+
+
+def test_a_node_that_many_ask_answers_each_its_own(place, restless):
+    """Kind: two queries in one warehouse. Each has the sums of its own files; also where the files come but once."""
+    store, disks, sums = place
+    nodes = {n: Node(n, store, disks, capacity=2) for n in ("w0", "w1")}
+    compute.query.__globals__["rings"] = cache(compute.Ring)
+    grants = {team: set(sums) for team in range(4)}
+
+    def ask(team):
+        told = []
+        for turn in range(25):
+            wanted = sorted(sums)[team : team + 1 + turn % 3]
+            seen = compute.query(
+                team, iter(wanted), grants, dict.fromkeys(grants, nodes)
+            )
+            told.append((seen["cents"], seen["rows"]))
+            expected = sum(sums[f] for f in wanted), sum(3 * int(f[1]) for f in wanted)
+            assert told[-1] == expected
+        return len(told)
+
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            assert list(pool.map(ask, grants)) == [25] * 4
+        with pytest.raises(PermissionError, match="1 of these"):
+            compute.query(0, iter(["f9"]), grants, {0: nodes})
+        jobs = [(node, f) for node in nodes.values() for f in sums] * 10
+        with ThreadPoolExecutor(8) as pool:
+            told = list(pool.map(lambda job: job[0].scan(job[1], keep=False), jobs))
+        assert [one["cents"] for one in told] == [sums[f] for _, f in jobs]
+    finally:
+        for node in nodes.values():
+            node.close()
 
 
 def test_a_node_adds_exactly_as_duckdb_does(place, tmp_path):

@@ -4,6 +4,7 @@ import datetime
 import decimal
 import gc
 import io
+import itertools
 import json
 import math
 import multiprocessing
@@ -21,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from chapter_code import CHAPTERS, chapter
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 sys.path.insert(0, str(CHAPTERS))
@@ -197,6 +198,142 @@ def test_an_update_that_would_store_something_else_is_refused(code, folder, chan
     assert folder.sizes() == before, "nothing is left behind"
 
 
+ENDS = st.one_of(
+    st.none(),
+    st.floats() | st.integers(-3, 3) | st.booleans() | st.text(max_size=2),
+    st.sampled_from([math.nan, np.float64(1), b"x", [1.0, 2.0]]),
+    *TYPED.values(),
+)
+
+
+@settings(max_examples=300, deadline=None, database=None)
+@given(
+    ends=st.tuples(ENDS, ENDS)
+    | ENDS.map(lambda end: (end, end))
+    | st.lists(ENDS, max_size=3)
+    | ENDS.filter(lambda end: end is not None)
+)
+def test_bounds_in_a_list_of_files_are_met_at_their_ends(code, ends):
+    """Kind: bounds that no value meets, by which the rows of a file would be lost."""
+    try:
+        kept = unpack(pack({"t/data/x": {"c": ends}}))["t/data/x"]
+    except (TypeError, ValueError) as error:
+        assert (
+            "bounds" in str(error)
+            or "cannot" in str(error)
+            or "no value" in str(error)
+            or "cast one" in str(error)
+        ), error
+        if isinstance(ends, tuple | list) and len(ends) == 2:
+            plain = type(ends[0]) is type(ends[1]) and type(ends[0]) in (
+                int,
+                float,
+                str,
+            )
+            assert not (plain and ends[0] <= ends[1]), "such bounds are right"
+        return
+    for end in ends:
+        assert code.meets({"c": (end, end)}, kept)
+
+
+@pytest.mark.parametrize(
+    "ends",
+    [(math.nan, math.nan), (1.0, math.nan), (2.0, 1.0), (None, None), (1, 2.0), 5],
+)
+def test_no_way_writes_bounds_that_no_value_meets(code, folder, ends):
+    rows, bounds = pa.table({"n": [1.0, 2.0]}), {"n": ends}
+    place(code, folder, rows)
+    before = folder.sizes()
+    plan = code.Plan(0, [], {"t/data/x": bounds}, None)
+    for write in (
+        lambda: place(code, folder, rows, bounds),
+        lambda: code.commit(folder, "t", 1, {"t/data/x": bounds}),
+        lambda: code.finish(folder, "t", plan),
+        lambda: code.finish_serializable(folder, "t", plan, []),
+    ):
+        with pytest.raises((ValueError, TypeError)):
+            write()
+    assert folder.sizes() == before
+
+
+@pytest.mark.parametrize("files", [1, 2, 4])
+def test_an_update_refused_at_any_file_leaves_nothing(code, folder, files):
+    for n in range(files):
+        place(code, folder, pa.table({"n": [n]}), "fold")
+    before = folder.sizes()
+    for bad in range(files):
+        with pytest.raises(ValueError, match="cannot hold 1.5"):
+            code.prepare(
+                folder, "t", {}, lambda r, b=bad: {"n": 1.5 if r["n"] == b else 1}
+            )
+        assert folder.sizes() == before
+
+
+SCALARS = [True, False, 0, 1, 2, 0.0, 1.0, 1.5, math.nan, None, "1", b"1"]
+SCALARS += [kind(1) for kind in (np.bool_, np.int8, np.uint64, np.float32, np.float64)]
+SCALARS += [np.datetime64("NaT", "us"), np.datetime64("2024-01-01", "us")]
+SCALARS += [decimal.Decimal(1), datetime.date(2024, 1, 1)]
+
+
+@pytest.mark.parametrize("sort", [*TYPED, pa.int8(), pa.float32()], ids=str)
+@pytest.mark.parametrize("value", SCALARS, ids=repr)
+def test_a_row_is_stored_as_it_is_or_refused(code, sort, value):
+    """Kind: a value that a column bends. What is true or false, NULL or NaN stays so."""
+    schema = pa.schema([("c", sort)])
+    try:
+        table = code.exactly(({"c": v} for v in [value]), schema)
+    except (ValueError, TypeError):
+        return
+    (stored,) = table["c"].to_pylist()
+    truth = type(value).__name__ in ("bool", "bool_")
+    assert truth == (type(stored) is bool) and (value is None) == (stored is None)
+    assert value == stored or value != value and stored != stored
+
+
+def test_what_is_read_may_be_told_once(code, folder, monkeypatch):
+    """Kind: an iterator that is empty when it is looked at again."""
+    box = {"n": (2, 2)}
+    for n in (1, 2):
+        place(code, folder, pa.table({"n": [n]}), "fold")
+    plan = code.prepare(folder, "t", {"n": (1, 1)}, lambda r: {"n": 9})
+    for n in (7, 2):  # two files come: the second is what was read
+        place(code, folder, pa.table({"n": [n]}), "fold")
+    for reads in ([box], iter([box]), (b for b in [box])):
+        assert code.finish_serializable(folder, "t", plan, reads) is None
+
+    plan = code.prepare(folder, "t", {"n": (1, 1)}, lambda r: {"n": 9})
+    commit, rivals = code.commit, [1]
+
+    def beaten(*arguments):
+        while rivals:
+            rivals.pop()
+            place(code, folder, pa.table({"n": [2]}), "fold")
+        return commit(*arguments)
+
+    monkeypatch.setitem(code.prepare.__globals__, "commit", beaten)
+    assert code.finish_serializable(folder, "t", plan, (b for b in [box])) is None
+    assert not rivals
+
+
+def test_a_table_without_rows_sums_to_0_and_one_that_is_not_there_is_named(
+    code, folder
+):
+    place(code, folder, pa.table({"n": [1], "cents": [5]}))
+    plan = code.prepare(folder, "t", {}, lambda r: None)
+    assert code.finish(folder, "t", plan) == 1 and code.total("t", 1) == (0, 0)
+    for ask in (
+        lambda: code.prepare(folder, "none", {}, lambda r: r),
+        lambda: code.finish(folder, "none", plan),
+        lambda: code.finish_serializable(folder, "none", plan._replace(base=-1), []),
+        lambda: code.total("none", -1),
+        lambda: code.on_call("none"),
+        lambda: code.sign_off("none", 1),
+    ):
+        with pytest.raises(ValueError, match="the table 'none' has no version -1"):
+            ask()
+    assert {path.split("/")[0] for path in folder.sizes()} == {"t"}
+
+
 def test_bounds_that_cannot_be_written_leave_no_orphan(code, folder):
     for bad in (b"x", datetime.time(1), np.int64(1)):
         with pytest.raises(TypeError, match="cannot hold"):
@@ -323,7 +460,8 @@ def test_two_plans_for_one_file_do_not_both_commit_whatever_was_read(code, folde
 @forks
 def test_a_collector_beside_writers_breaks_no_kept_version(code, folder):
     place(code, folder, pa.table({"n": [0]}))
-    before = set(folder.sizes("t"))
+    folder.put("t/data/crashed", b"")
+    before = code.garbage(folder, ["t"], {"t": [0]})
 
     def work(who, store):
         if who == "collector":
@@ -339,6 +477,71 @@ def test_a_collector_beside_writers_breaks_no_kept_version(code, folder):
 
     at_once(work, *((who, folder) for who in ("A", "B", "collector")))
     assert len(content(code, folder)) == 21
+    assert before == {"t/data/crashed"} and not before & folder.sizes("t").keys()
+
+
+HAPPENS = st.sampled_from(["put", "clone", "end", "rewrite", "drop", "look", "collect"])
+
+
+@settings(max_examples=150, deadline=None, database=None)
+@given(history=st.lists(HAPPENS, max_size=30))
+@example(history=["look", "clone", "rewrite", "drop", "collect"])
+@example(history=["put", "look", "end", "rewrite", "drop", "collect"])
+def test_two_looks_keep_every_table_and_clone_readable(code, history):
+    """Kind: a file that somebody on the way still needs. A write that began before the first look ends before the second,
+    and no version that came between the looks is given up. The witness asks only which files are there."""
+    with tempfile.TemporaryDirectory() as address:
+        store, keep = Store(address), {"t": [0]}
+        on_the_way, looked, count = [], None, itertools.count()
+
+        def put():
+            path = f"t/data/{next(count)}"
+            store.put(path, b"")
+            return path
+
+        def newest():
+            return code.files_at(store, "t", keep["t"][-1])
+
+        def version(files):
+            keep["t"].append(keep["t"][-1] + 1)
+            assert code.commit(store, "t", keep["t"][-1], files)
+
+        def end():
+            path, names = on_the_way.pop(0)
+            if path is not None:
+                version(newest() | {path: None})
+            else:
+                clone = f"clone {next(count)}"
+                code.commit(store, clone, 0, names)
+                keep[clone] = [0]
+
+        code.commit(store, "t", 0, {put(): None, put(): None})
+        for what in history:
+            if what == "put":
+                on_the_way.append((put(), None))
+            elif what == "clone":
+                on_the_way.append((None, code.files_at(store, "t", keep["t"][0])))
+            elif what == "end" and on_the_way:
+                end()
+            elif what == "rewrite":
+                version(dict([*newest().items()][1:]) | {put(): None})
+            elif what == "drop" and len(keep["t"]) > 1:
+                if looked is None or keep["t"][0] <= looked[1]:
+                    keep["t"].pop(0)
+            elif what == "look":
+                before = code.garbage(store, ["t"], keep)
+                looked = before, keep["t"][-1], [*on_the_way]
+            elif what == "collect" and looked is not None:
+                while on_the_way and any(one is on_the_way[0] for one in looked[2]):
+                    end()
+                for path in code.old_garbage(store, ["t"], keep, looked[0]):
+                    store.delete(path)
+                looked = None
+        while on_the_way:
+            end()
+        cuts = [(table, v) for table in keep for v in keep[table]]
+        for cut in cuts:
+            assert code.files_at(store, *cut).keys() <= store.sizes().keys()
 
 
 @forks
@@ -503,6 +706,7 @@ def test_the_cells_of_the_chapter_run_on_a_bucket(bucket):
                 # pictures, and Delta, which keeps its table in a folder, need no bucket
                 aside = "plt.show(" in source or "explorable(" in source
                 aside |= "-delta-" in cell["id"]
+                aside &= "store = Store()" not in source
                 if aside or check and not wanted:
                     continue
                 source = source.replace("FILES = 40", "FILES = 4")

@@ -261,6 +261,46 @@ def test_each_type_is_compared_as_duckdb_does_or_refused(code, case, forgotten):
 WITNESS = duckdb.connect()
 
 
+@settings(max_examples=200, deadline=None, database=None)
+@given(data=st.data(), width=st.integers(1, 38) | st.just(38))
+def test_decimals_of_any_width_are_compared_as_duckdb_does(code, data, width):
+    """Kind: a literal that DuckDB reads as another type."""
+    scale = data.draw(st.integers(0, width) | st.just(width))
+    step = data.draw(st.sampled_from([-1, 0, 1]))
+    most = 10**width - 1
+    n = data.draw(st.integers(-most, most) | st.sampled_from([most, -most, most // 9]))
+    value, constant = (
+        decimal.Decimal(k).scaleb(-scale, decimal.Context(prec=40))
+        for k in (n, max(-most, min(most, n + step)))
+    )
+    said_type = WITNESS.execute(f"SELECT typeof({predicates_.literal(constant)})")
+    assert said_type.fetchone()[0].startswith("DECIMAL")
+    for op in ("<", "=", ">="):
+        p = (op, "c", constant)
+        source = f"(SELECT '{value:f}'::DECIMAL({width}, {scale}) AS c)"
+        ((said,),) = WITNESS.execute(f"SELECT {code.sql(p)} FROM {source}").fetchall()
+        assert code.truth(p, {"c": value}) == (code.TRUE if said else code.FALSE)
+        found = code.verdict(p, {"c": code.fold([value])})
+        assert found != "skip" if said else found != "full"
+
+
+@settings(max_examples=100, deadline=None, database=None)
+@given(
+    c=st.integers(-(2**70), 2**70)
+    | st.sampled_from([2**63, 2**63 - 1, -(2**63), -(2**63) - 1, 2**64 - 1])
+)
+def test_arrow_compares_whole_numbers_or_says_that_it_cannot(code, c):
+    values = [-(2**63), -1, 0, 2**53 + 1, 2**63 - 1]
+    rows = pa.table({"a": pa.array(values, pa.int64())})
+    for p in (("<", "a", c), ("in", "a", [c]), ("between", "a", c, c)):
+        if -(2**63) <= c < 2**63:
+            found = rows.filter(code.arrow(p))["a"].to_pylist()
+            assert found == [v for v in values if code.truth(p, {"a": v}) == code.TRUE]
+        else:
+            with pytest.raises(ValueError, match="64 bits"):
+                code.arrow(p)
+
+
 @pytest.mark.parametrize(
     "values",
     [
@@ -346,6 +386,8 @@ def test_the_top_of_any_column_is_duckdbs(code, data, sort, k):
             stats[f"x/data/{n}"] = {"c": code.fold(values)}
         space |= {"catalogue": stats, "store": store}
         best, read = code.top(k, "c", sorted(stats))
+        again, _ = code.top(k, "c", iter(sorted(stats)))  # the paths come but once
+        assert [code.key(v) for v in again] == [code.key(v) for v in best]
         flat = [v for values in files for v in values]
         said = WITNESS.execute(
             f"SELECT c FROM (SELECT unnest(?::{sort}[]) AS c) WHERE c IS NOT NULL "
@@ -383,6 +425,12 @@ def test_stray_depth_refuses_what_is_no_share(code):
     for eps in (0, -0.1, 1.1, math.nan):
         with pytest.raises(ValueError):
             code.stray_depth(eps)
+    for k, m in ((0, 5), (5, 0), (-1, 5)):
+        with pytest.raises(ValueError):
+            code.stray_depth(0.1, k, m)
+    for k, m in ((1.5, 5), (5, 1.5), (math.nan, 5)):
+        with pytest.raises(TypeError):
+            code.stray_depth(0.1, k, m)
     assert code.stray_depth(1) == pytest.approx(40 * 4999 / 5001, abs=0.01)
     assert code.stray_depth(0.5, k=1, m=1) == pytest.approx(1)
 
@@ -440,6 +488,12 @@ def test_codes_of_two_numbers_do_not_wrap(code):
     for side in (0, 3):
         with pytest.raises(ValueError, match="a stretch of 1 to 2 places"):
             code.touched(np.zeros((2, 2)), side)
+    for side in (1.5, 1.0, math.nan):
+        with pytest.raises(TypeError):
+            code.touched(np.zeros((2, 2)), side)
+    for shape in ((4, 2), (4,), (2, 2, 2)):
+        with pytest.raises(ValueError, match="square"):
+            code.touched(np.zeros(shape))
 
 
 def test_an_unknown_column_is_named(code):
