@@ -102,6 +102,62 @@ def test_refusals(c, name, bad):
         getattr(c, name)(bad)
 
 
+@pytest.mark.parametrize("name", ["dft", "fft", "haar"])
+@pytest.mark.parametrize("kind", [object, float, complex, np.uint8])
+@pytest.mark.parametrize("shape", [(0,), (0, 2), (2, 0), ()])
+def test_nothing_is_no_signal(c, name, kind, shape):
+    """Kind: `all` of nothing is true."""
+    with pytest.raises(ValueError, match="needs a vector"):
+        getattr(c, name)(np.zeros(shape, kind))
+
+
+@quick
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    blocks=st.integers(1, 3),
+    haar=st.booleans(),
+    data=st.data(),
+)
+def test_in_blocks_keeps_the_largest_coefficients(c, seed, blocks, haar, data):
+    """Kind: a slice with a negative end, for more coefficients than there are. Witness: blocks taken one by one."""
+    rng, n = np.random.default_rng(seed), 8 * blocks
+    picture, basis = rng.integers(0, 256, (n, n)), c.HAAR if haar else c.DCT
+    kept = data.draw(st.integers(0, n * n + 70) | st.sampled_from([n * n, n * n + 1]))
+    W = basis / np.linalg.norm(basis, axis=0)
+    cut = picture.reshape(blocks, 8, blocks, 8).transpose(0, 2, 1, 3)
+    sizes = np.sort((W.T @ cut @ W).ravel() ** 2)
+    lost = sizes[: n * n - kept].sum() if kept < n * n else 0.0  # Parseval
+    version = c.in_blocks(basis, picture, kept)
+    room = 100 * n * n * EPS * np.sum(picture**2.0)
+    assert abs(np.sum((version - picture) ** 2) - lost) <= room
+
+
+@pytest.mark.parametrize("k", [1, 4, 5, 8])
+def test_three_ways_with_a_budget_above_the_picture(c, k):
+    """Kind as above: 8 × 8 with k = 8 has 136 numbers, enough for 68 of 64 coefficients."""
+    P = np.arange(64.0).reshape(8, 8) ** 1.3
+    _, cosines, steps = c.three_ways(P, k)
+    if 17 * k // 2 >= 64:
+        np.testing.assert_allclose(cosines, P, atol=1e3 * EPS * P.max())
+        np.testing.assert_allclose(steps, P, atol=1e3 * EPS * P.max())
+
+
+@quick
+@given(
+    kinds=st.tuples(*[st.sampled_from([np.uint8, np.int8, np.int64, np.float16])] * 2),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_decibels_of_pictures_of_small_types(c, kinds, seed):
+    """Kind: a difference in a small type wraps. Witness: the same numbers as doubles, in plain words."""
+    rng = np.random.default_rng(seed)
+    a, b = (rng.integers(0, 128, (3, 4)).astype(kind) for kind in kinds)
+    mean = sum((float(x) - float(y)) ** 2 for x, y in zip(a.flat, b.flat, strict=True))
+    true = 20 * np.log10(255) - 10 * np.log10(mean / 12) if mean else np.inf
+    assert abs(c.decibels(a, b) - true) < 1e-9 if mean else c.decibels(a, b) == true
+    assert c.decibels(a, a) == np.inf
+    assert c.decibels(np.uint8([0]), np.uint8([255])) == 0
+
+
 @pytest.mark.parametrize("n", [3, 6, 12, 100])
 @pytest.mark.parametrize("name", ["fft", "haar"])
 def test_lengths_that_are_no_power_of_two(c, name, n):

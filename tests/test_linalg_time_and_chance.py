@@ -1,5 +1,7 @@
 """chapters/linalg-time-and-chance.ipynb: the exponential, Euler's steps and PageRank on matrices that nobody chose, and what they refuse."""
 
+from fractions import Fraction
+
 import mpmath
 import numpy as np
 import pytest
@@ -176,6 +178,119 @@ def test_bad_input_is_refused(c, name, not_square):
 
 def test_euler(c):
     assert np.array_equal(c.euler([[2]], [1], 1, 4).ravel(), [1, 3, 9, 27, 81])
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    n=st.integers(1, 3),
+    seed=st.integers(0, 2**32 - 1),
+    kinds=st.tuples(
+        *[st.sampled_from([bool, np.int8, np.uint8, np.int64, object])] * 2
+    ),
+    h=st.sampled_from([1, 3, np.int8(2), np.uint8(1), Fraction(1, 3), True]),
+    steps=st.integers(0, 40),
+)
+def test_euler_with_whole_numbers_is_exact(c, n, seed, kinds, h, steps):
+    """Kind: whole numbers of a fixed type wrap. Witness: Fractions, step by step."""
+    rng = np.random.default_rng(seed)
+    A, u = (
+        rng.integers(0, 100, shape).astype(kind)
+        for shape, kind in zip(((n, n), n), kinds, strict=True)
+    )
+    kept = A.copy(), u.copy()
+    states = c.euler(A, u, h, steps)
+    state = [Fraction(int(x)) for x in u]
+    for row in states[1:]:
+        slope = [sum(int(a) * x for a, x in zip(r, state, strict=True)) for r in A]
+        step = h if isinstance(h, Fraction) else int(h)
+        state = [x + step * s for x, s in zip(state, slope, strict=True)]
+        assert row.tolist() == state
+    assert len(states) == steps + 1 and all(map(np.array_equal, kept, (A, u)))
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.complex64])
+def test_euler_with_short_floats_works_in_doubles(c, kind):
+    states = c.euler(np.array([[3]], kind), np.array([1], kind), kind(0.5), 40)
+    np.testing.assert_allclose(states.ravel(), 2.5 ** np.arange(41), rtol=1e-13)
+    mixed = c.euler([[10]], [1.0], np.int8(1), 20)
+    np.testing.assert_allclose(mixed[-1], 11.0**20, rtol=1e-13)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    damping=st.sampled_from([0.5, 0.25, 0.75, 0.85, 2.0**-30, 0.998])
+    | st.floats(0, 0.998),
+    steps=st.integers(1, 60),
+    nudge=st.integers(-1, 1),
+    kind=st.sampled_from([float, np.float64, np.float32]),
+)
+def test_steps_enough_are_the_fewest(c, damping, steps, nudge, kind):
+    """Kind: a quotient of logarithms is rounded up past a whole number. Witness: fractions."""
+    damping = kind(damping)
+    tol = 2 * float(damping) ** steps
+    tol = float(np.nextafter(tol, 2 * (nudge + 1) / 2)) if nudge else tol
+    if not 5e-324 < tol < 2 or damping == 0:
+        return
+    k, d = c.steps_enough(damping, tol), Fraction(float(damping))
+    rounding = 1 + 2 * Fraction(EPS)  # of the power in floats
+    if tol < 1e-300:
+        rounding = 2
+    assert 2 * d**k <= Fraction(tol) * rounding
+    assert k == 1 or 2 * d ** (k - 1) * rounding > Fraction(tol)
+    if nudge == 0:
+        assert k <= steps
+
+
+def test_steps_enough_at_the_ends_and_what_it_refuses(c):
+    assert c.steps_enough(0.5, 2 * 0.5**29) == 29
+    assert c.steps_enough(0, 1e-300) == 1 == c.steps_enough(0.0, 1.9)
+    assert c.steps_enough(0.5, 5e-324) == 1075  # tol is 2^-1074
+    for damping, tol in ((1, 0.1), (-0.5, 0.1), (np.nan, 0.1), (2, 1), (0.5, np.nan)):
+        with pytest.raises(ValueError, match="must be in"):
+            c.steps_enough(damping, tol)
+
+
+@pytest.mark.parametrize("damping", [np.float16(0.85), np.float32(0.85), 0.5])
+def test_damping_of_any_float_type(c, damping):
+    """Kind: a short float makes 1 − d short. Witness: the same number as a double."""
+    links = [[0, 1, 0], [1, 0, 1], [1, 1, 0]]
+    assert np.array_equal(c.pagerank(links, damping), c.pagerank(links, float(damping)))
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    top=st.integers(0, 1000),
+    product=st.integers(-12, 12),
+    m=st.floats(0.5, 1),
+    corner=st.sampled_from([0.0, 1.0, -2.0]),
+)
+def test_exponential_of_entries_far_apart_is_right_or_refused(
+    c, top, product, m, corner
+):
+    """Kind: an entry, or a product of entries, lost when A is scaled by its largest. Witness: mpmath, by √(bc)."""
+    b, small = np.ldexp(m, top), np.ldexp(m, product - top)
+    try:
+        E = c.exponential([[corner, b], [small, corner]])
+    except np.linalg.LinAlgError:
+        assert top > 40  # closer together, nothing is refused
+        return
+    with mpmath.workdps(60):
+        root = mpmath.sqrt(mpmath.mpf(float(b)) * mpmath.mpf(float(small)))
+        size = mpmath.exp(corner)
+        exact = [
+            size * mpmath.cosh(root),
+            size * mpmath.mpf(float(b)) * mpmath.sinh(root) / root,
+        ]
+        for got, true in zip(E[0], exact, strict=True):
+            assert abs(got - true) <= 1e-3 * abs(max(exact))
+
+
+def test_exponential_whose_square_underflows(c):
+    for A in ([[0, 1e200], [9e-198, 0]], [[0, 1e300], [1e-290, 0]]):
+        with pytest.raises(np.linalg.LinAlgError):
+            c.exponential(A)
+    nilpotent = [[0, 1e300, 0], [0, 0, 0], [0, 0, 0]]
+    assert np.array_equal(c.exponential(nilpotent), np.eye(3) + nilpotent)
 
 
 @pytest.mark.parametrize("moment", [0, 0.45, 1.3, 3])

@@ -122,3 +122,14 @@ def test_the_printed_sum_is_triu(c):
     A, B = rng.integers(-9, 10, (4, 6)), rng.integers(-9, 10, (6, 3))
     assert np.array_equal(c.from_k_is_i(A, B), np.triu(A) @ B)
     assert not np.array_equal(c.from_k_is_i(A, B), A @ B)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.sampled_from([np.int8, np.uint8, np.int32, np.int64, np.uint64]), st.data())
+def test_areas_do_not_wrap(c, kind, data):
+    """Kind: whole numbers of a small type, multiplied and subtracted in it. Witness: Python's whole numbers."""
+    info = np.iinfo(kind)
+    entry = st.integers(int(info.min), int(info.max))
+    a, b, p, q = (data.draw(entry) for _ in range(4))
+    u, v = np.array([a, b], kind), np.array([p, q], kind)
+    assert c.area(u, v) == a * q - b * p == c.area([a, b], [p, q])

@@ -1,5 +1,10 @@
 """chapters/linalg-volume.ipynb: determinants of matrices that nobody chose, each by several ways, and what they refuse."""
 
+from decimal import Decimal
+from fractions import Fraction
+from math import gcd
+
+import mpmath
 import numpy as np
 import pytest
 import sympy as sp
@@ -247,3 +252,153 @@ def test_large_pivots_overflow_to_inf_but_not_in_the_logarithm(c):
     assert c.determinant(big) == np.inf and np.isclose(
         c.log_determinant(big)[1], 800 * np.log(10)
     )
+
+
+PARTS = st.just(0.0) | st.builds(
+    np.ldexp,
+    st.floats(0.5, 0.999) | st.floats(-0.999, -0.5),
+    st.sampled_from([-1072, -1040, -700, -360, 0, 360, 700, 1023]),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(n=st.integers(1, 3), unreal=st.booleans(), data=st.data())
+def test_determinants_from_the_smallest_float_to_the_largest(c, n, unreal, data):
+    """Kind: numpy's complex / and abs at the ends of the floats. Witness: mpmath with 2,500 digits.
+
+    Room: what is left out or rounded is n^2 ε, for growth ten times that, beside Hadamard's bound of the scaled matrix.
+    """
+    part = st.builds(complex, PARTS, PARTS) if unreal else PARTS
+    A = np.array([[data.draw(part) for _ in range(n)] for _ in range(n)])
+    with mpmath.workdps(2500):  # 3 · 632 digits lie between the ends of a product
+        exact = mpmath.mpc(0)
+        for columns in c.itertools.permutations(range(n)):
+            term = mpmath.mpc(c.parity(columns))
+            for i, j in enumerate(columns):
+                term *= mpmath.mpmathify(A[i, j].item())
+            exact += term
+        M, twos = c.apart(A)
+        bound = (
+            mpmath.mpf(float(np.prod(np.linalg.norm(M, axis=1))))
+            * mpmath.mpf(2) ** twos
+        )
+        room = 10 * n * n * EPS * bound
+        sign, logarithm = c.log_determinant(A)
+        assert np.isfinite(sign) and (sign == 0) == (logarithm == -np.inf)
+        if sign == 0:
+            assert abs(exact) <= room
+        else:
+            told = mpmath.mpmathify(sign.item()) * mpmath.exp(mpmath.mpf(logarithm))
+            # the logarithm itself is rounded, at up to 2,200 in size
+            assert abs(told - exact) <= room + 1e-11 * abs(exact)
+        largest = mpmath.mpf(np.finfo(float).max)
+        value = c.determinant(A)
+        if not (abs(exact.real) + room > largest or abs(exact.imag) + room > largest):
+            assert abs(mpmath.mpmathify(value.item()) - exact) <= room + 1e-323
+
+
+def test_pivots_below_the_normal_floats(c):
+    tiny = 1e-310 * (1 + 1j)
+    hidden = np.array([[0, 1, 1], [1, tiny, 0], [1, 0, 0]])
+    sign, size = c.log_determinant(hidden)
+    assert abs(sign + (1 + 1j) / 2**0.5) < 1e-12  # det is −tiny
+    assert abs(size - np.log(1e-310 * 2**0.5)) < 1e-9
+    for unit in (tiny, 1e308 * (1 + 1j)):
+        swaps, pivots, _ = c.eliminate(np.array([[unit, 1], [unit, 2]]))
+        assert swaps == 1 and abs(pivots[1] - 1) < 1e-12
+
+
+def test_an_entry_far_below_its_row_and_column_counts_as_0(c):
+    small = [[0, 1e30, 1e30], [1e30, 1e-300, 0], [1e30, 0, 0]]  # det −1e-240
+    bound = np.prod(np.linalg.norm(small, axis=1))
+    assert abs(c.determinant(small)) <= 1e-240 <= EPS * bound  # as the docstring says
+
+
+X = sp.Symbol("x")
+ROOTS = [sp.sqrt(5 + 2 * sp.sqrt(6)), sp.sqrt(2) + sp.sqrt(3)]  # one number
+ONE = [X / (X + 1) + 1 / (X + 1), sp.sin(X) ** 2 + sp.cos(X) ** 2]  # 1, two ways
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    pair=st.sampled_from([ROOTS, [ONE[0], 1], [1, ONE[1]]]),
+)
+def test_a_determinant_that_is_zero_in_disguise(c, seed, pair):
+    """Kind: an expression that is 0 without looking so. Witness: the same matrix, simplified beforehand."""
+    p, q, r = np.random.default_rng(seed).integers(1, 9, 3).tolist()
+    disguised = [[p * pair[0], q], [p * r * pair[1], r * q]]
+    with pytest.raises(np.linalg.LinAlgError):
+        c.cramer(disguised, [1, 2])
+    disguised[1][1] += 1
+    x = c.cramer(disguised, [1, 2])
+    assert sp.simplify(sp.Matrix(disguised) * x - sp.Matrix([1, 2])) == sp.zeros(2, 1)
+
+
+def test_a_determinant_of_which_sympy_cannot_tell_is_refused(c):
+    class Secret(sp.Symbol):
+        def equals(self, other):
+            return None
+
+    with pytest.raises(ValueError, match="cannot tell"):
+        c.cramer([[Secret("s")]], [1])
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.decimals(allow_nan=False, allow_infinity=False, places=30) | st.floats(-9, 9))
+def test_decimals_and_floats_are_the_fractions_that_they_are(c, x):
+    """Kind: a number type that sympy rounds. Witness: Python's Fraction."""
+    assert c.exact([[x]])[0] == sp.Rational(*Fraction(x).as_integer_ratio())
+    assert c.cramer([[3]], [x])[0] * 3 == sp.Rational(*Fraction(x).as_integer_ratio())
+    for bad in (Decimal("NaN"), Decimal("Infinity")):
+        with pytest.raises(ValueError, match="finite"):
+            c.exact([[bad]])
+
+
+@pytest.mark.parametrize("name", ["bareiss", "leibniz", "by_rules", "determinant"])
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0), (0,), (0, 0, 0), (2, 2, 2), (1, 0)])
+def test_shapes_with_nothing_in_them_are_not_square(c, name, shape):
+    """Kind: a shape that a list of rows has lost."""
+    with pytest.raises(ValueError, match="square|needs a matrix"):
+        getattr(c, name)(np.zeros(shape, int))
+    assert getattr(c, name)(np.zeros((0, 0), int)) in (1, (1, [1]))
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(-5, 5), st.integers(-5, 5)), min_size=3, max_size=7),
+    st.tuples(st.integers(-5, 5), st.integers(-5, 5)),
+    st.sampled_from([1, 10**6, 10**25]),
+)
+def test_inside_rim_and_outside_at_any_size(c, corners, p, size):
+    """Kind: a tolerance in angle, for whole numbers. Witness: angles in 60 digits, and the rim by gcd."""
+    corners = [(size * x, size * y) for x, y in corners]
+    p = size * p[0], size * p[1]
+    edges = list(zip(corners, corners[1:] + corners[:1], strict=True))
+    on_rim = False
+    for (a, b), (x, y) in edges:
+        step = gcd(x - a, y - b) or 1
+        dx, dy = (x - a) // step, (y - b) // step
+        along = ((p[0] - a) // dx if dx else (p[1] - b) // dy) if dx or dy else 0
+        on_rim |= (a + along * dx, b + along * dy) == p and 0 <= along <= step
+    with mpmath.workdps(60):
+        rays = [mpmath.mpc(x - p[0], y - p[1]) for x, y in corners]
+        if not on_rim:
+            turn = sum(
+                mpmath.arg(w / z)
+                for z, w in zip(rays, rays[1:] + rays[:1], strict=True)
+            )
+            assert c.winds(p, corners) == 2 * abs(round(float(turn / 2 / mpmath.pi)))
+        else:
+            assert c.winds(p, corners) == 1
+    if size < 10**18:
+        as_arrays = np.array(corners), np.array(p)
+        assert c.winds(as_arrays[1], as_arrays[0]) == c.winds(p, corners)
+
+
+def test_a_point_beside_a_long_edge(c):
+    triangle = [(0, 0), (200001, 2), (0, 200000)]
+    assert c.winds((100000, 1), triangle) == 2 == c.winds((100000, 1), triangle[::-1])
+    assert c.winds((100001, 1), triangle) == 0
+    small = np.array([(0, 0), (200, 0), (200, 200), (0, 200)], np.uint8)
+    assert [c.winds(q, small) for q in ((100, 100), (0, 7), (255, 9))] == [2, 1, 0]
