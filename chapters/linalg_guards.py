@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def floats(A):
+def to_floats(A):
     """Return a copy of an array in float or complex; what is too large for them becomes inf."""
     with np.errstate(over="ignore"):
         return A.astype(complex if A.dtype.kind == "c" else float)
@@ -13,11 +13,11 @@ def square(A):
     """Return a float or complex copy of A, square, not empty, finite."""
     A = np.array(A)
     plain = A.dtype.kind in "biufc" and A.ndim == 2 and A.size > 0
-    if not plain or A.shape[0] != A.shape[1] or not np.isfinite(floats(A)).all():
+    if not plain or A.shape[0] != A.shape[1] or not np.isfinite(to_floats(A)).all():
         raise ValueError(
             f"need a square matrix of finite numbers, got {A.shape} {A.dtype}"
         )
-    return floats(A)
+    return to_floats(A)
 
 
 def unit_of(A):
@@ -60,7 +60,7 @@ def multiples(a, row, pivot):
     The powers of two go apart from the rest, and come back at the end.
     """
     (a, i), (row, j), (pivot, k) = map(_split, (a, row, pivot))
-    return _power(np.outer(a, row) / pivot, np.add.outer(i, j) - k)
+    return _power(np.outer(a / pivot, row), np.add.outer(i, j) - k)
 
 
 def _split(x):

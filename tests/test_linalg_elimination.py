@@ -381,7 +381,9 @@ def test_large_numbers_hide_no_loss(c):
     np.testing.assert_allclose(x, [2 / 3, 1 / 3, 1 / 3], rtol=16 * EPS)
 
 
-@pytest.mark.parametrize("much", [10**400, Fraction(-(10**400), 3)])
+@pytest.mark.parametrize(
+    "much", [10**400, Fraction(-(10**400), 3)], ids=["whole", "fraction"]
+)
 def test_whole_numbers_beyond_floats_are_refused_in_words(c, much):
     with pytest.raises(ValueError, match="too large for floats"):
         c.solve([[1.0]], [much])
