@@ -160,3 +160,44 @@ def test_fibonacci(c):
     assert c.fibonacci(0) == [0] and c.fibonacci(10)[-1] == 55 == c.fibonacci_int64(
         10
     ) == c.fibonacci_rounded(10)
+
+
+@settings(max_examples=80, deadline=None)
+@given(X=matrices(), unit=st.sampled_from([2.0**-1000, 2.0**-664, 2.0**664, 2.0**1000]))
+def test_helpers_keep_their_word_in_any_unit(c, X, unit):
+    """Kind: a helper without the unit that its callers bring. Witness: the same near 1, and numpy's norm."""
+    X = X / (np.abs(X).max() or 1)
+    H = c.hessenberg(X)
+    size = np.linalg.norm(X)
+    assert np.linalg.norm(np.tril(H, -2)) <= 100 * len(X) * EPS * size
+    assert abs(np.linalg.norm(H) - size) <= 100 * len(X) * EPS * size
+    np.testing.assert_array_equal(c.hessenberg(X * unit), H * unit)
+    far = c.defect(X, [2.0, 0.5])
+    assert not X.any() or c.defect(X * unit, [2.0 * unit, 0.5 * unit]) == far
+
+
+@pytest.mark.parametrize(
+    "tiny", [1e-150, 1e-162, 1.7e-162, 2e-162, 1e-170, 1e-300, 5e-324]
+)
+@pytest.mark.parametrize("phase", [1, 1j])
+def test_a_tiny_column_makes_no_crooked_mirror(c, tiny, phase):
+    """Kind: the length of a vector whose squares vanish. Witness: the matrix with zeros in the places of `tiny`."""
+    A = np.array([[1, 2, 3], [tiny, 4, 5], [tiny, 7, 10]]) * phase
+    plain = np.where(np.abs(A) == tiny, 0, A)
+    H = c.hessenberg(A)
+    assert abs(np.linalg.norm(H) - np.linalg.norm(A)) <= 100 * EPS * np.linalg.norm(A)
+    values, V = np.linalg.eig(plain)
+    ours, theirs = (np.sort((v / phase).real) for v in (c.qr_eigenvalues(A), values))
+    room = 100 * 3 * EPS * np.linalg.norm(A) * np.linalg.cond(V)
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=room)
+
+
+def test_long_doubles_beyond_floats_are_refused(c):
+    wide = np.array([["1e400"]]).astype(np.longdouble)
+    for f in (c.power_iteration, c.qr_eigenvalues, c.hessenberg):
+        with pytest.raises(ValueError, match="finite"):
+            f(wide)
+    with pytest.raises(ValueError, match="start"):
+        c.power_iteration([[1.0]], start=wide[0])
+    small = np.array([3, 4], np.float16)
+    assert np.linalg.norm(c.direction(small, 2)) == 1

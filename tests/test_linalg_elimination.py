@@ -297,3 +297,101 @@ def test_forgetting_to_swap_the_multipliers_is_noticed(c):
     forgotten = L.copy()
     forgotten[[1, 2], 0] = L[[2, 1], 0]
     assert np.allclose(A[p], L @ U) and not np.allclose(A[p], forgotten @ U)
+
+
+# Kind: complex numbers at the ends of the floats, where numpy's own `/` and `abs` fail.
+ENDS = [-1074, -1060, -1030, -900, 900, 1000, 1020]
+
+
+def gaussian(rng, *shape):
+    """Whole complex numbers with parts of at most 2: elimination of order 3 grows them by less than 8."""
+    return rng.integers(-2, 3, shape) + 1j * rng.integers(-2, 3, shape)
+
+
+def close(found, above, below, ulps=8):
+    """Is found = above / below, for whole complex numbers, within some roundings?"""
+    size = below.real**2 + below.imag**2
+    top = above * below.conjugate()
+    parts = [Fraction(int(v)) / int(size) for v in (top.real, top.imag)]
+    gap = [
+        abs(Fraction(v) - t)
+        for v, t in zip((found.real, found.imag), parts, strict=True)
+    ]
+    return max(gap) <= ulps * Fraction(EPS) * max(map(abs, parts))
+
+
+@settings(max_examples=60, deadline=None)
+@given(SEEDS, st.integers(1, 4), st.sampled_from(ENDS))
+def test_complex_multipliers_at_both_ends_of_the_floats(c, seed, m, power):
+    """Witness: the same quotients of whole numbers in fractions."""
+    column = gaussian(np.random.default_rng(seed), m, 1)
+    p, L, U = c.factor(column * 2.0**power)
+    assert U[0, 0] == column[p[0], 0] * 2.0**power
+    assert np.all(np.abs(L) <= 1 + 8 * EPS)
+    for spot in range(1, m):
+        if column[p[0], 0]:
+            assert close(L[spot, 0], column[p[spot], 0], column[p[0], 0])
+    if column[p[0], 0]:
+        [x] = c.solve(column[p[:1]] * 2.0**power, column[p[:1], 0] * 2.0**power)
+        assert close(x, 1 + 0j, 1 + 0j)
+
+
+@settings(max_examples=60, deadline=None)
+@given(SEEDS, st.integers(1, 3), st.integers(1, 3), st.sampled_from(ENDS[3:]))
+def test_complex_factors_do_not_know_their_unit(c, seed, m, n, power):
+    """Witness: the same matrix near 1; a power of two may change no rounding."""
+    rng = np.random.default_rng(seed)
+    A, unit = gaussian(rng, m, n), 2.0**power
+    (p, L, U), (p2, L2, U2) = c.factor(A), c.factor(A * unit)
+    assert p.tolist() == p2.tolist()
+    np.testing.assert_array_equal(L, L2)
+    np.testing.assert_array_equal(U * unit, U2)
+    if m == n:
+        b, answers = gaussian(rng, n), []
+        for of_A, of_b in ((1.0, 1.0), (unit, unit * 2.0**-20)):
+            try:
+                answers.append(c.solve(A * of_A, b * of_b) * of_A / of_b)
+            except np.linalg.LinAlgError as refusal:
+                answers.append(str(refusal))
+        np.testing.assert_array_equal(*answers)
+
+
+@settings(max_examples=150, deadline=None)
+@given(SEEDS, st.integers(2, 5), st.sampled_from([1.0, 1j]))
+def test_near_the_largest_float_nothing_new_is_singular(c, seed, n, phase):
+    """Kind: sums that overflow in a verdict. Witness: the verdict on the same matrix near 1."""
+    rng = np.random.default_rng(seed)
+    A, b = rng.integers(-1, 2, (n, n)) * phase, rng.integers(-1, 2, n) * phase
+    verdicts = []
+    for unit in (1.5, 1.5 * 2.0**1022):
+        try:
+            verdicts.append(c.solve(A * unit, b * unit))
+        except np.linalg.LinAlgError as refusal:
+            verdicts.append(str(refusal))
+    if not (isinstance(verdicts[1], str) and "too large" in verdicts[1]):
+        np.testing.assert_array_equal(*verdicts)
+
+
+def test_large_numbers_hide_no_loss(c):
+    """Kind: a bound that overflows to infinity forgives everything. The answer is (.85, .85)."""
+    with np.testing.assert_raises_regex(np.linalg.LinAlgError, "units of the rows"):
+        c.solve([[1e308, 1e308], [1e-20, -1e-20]], [1.7e308, 0])
+    third = 1.5e308 * np.array([[1, 0, 1], [0, 1, 1], [1, -1, 1.0]])
+    x = c.solve(third, [1.5e308, 1e308, 1e308])
+    np.testing.assert_allclose(x, [2 / 3, 1 / 3, 1 / 3], rtol=16 * EPS)
+
+
+@pytest.mark.parametrize(
+    "much", [10**400, Fraction(-(10**400), 3)], ids=["whole", "fraction"]
+)
+def test_whole_numbers_beyond_floats_are_refused_in_words(c, much):
+    with pytest.raises(ValueError, match="too large for floats"):
+        c.solve([[1.0]], [much])
+    assert c.solve([[much]], [much]) == [1], "exact numbers have no largest"
+
+
+def test_long_doubles_are_floats_or_refused(c):
+    assert c.solve(np.array([[2]], np.longdouble), [1]).dtype == float
+    for text in ("1e4000", "-1e400"):
+        with pytest.raises(ValueError, match="finite"):
+            c.factor(np.array([[text]]).astype(np.longdouble))

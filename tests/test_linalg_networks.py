@@ -202,3 +202,74 @@ def test_the_key_frame_is_what_the_script_draws_first(c, run_script):
     for k in range(5):
         assert f'd="{done["set"][f".a{k} d"]}"' in drawn
         assert f">{done['said'][f'y{k}']}</text>" in drawn
+
+
+@pytest.mark.parametrize(
+    "edges", [[(0, 1, 2), (3, 2, 1)], [0, 1], [[[0, 1]], [[1, 2]]], 3, [(0,), (1,)]]
+)
+def test_edges_of_another_shape_are_refused(c, edges):
+    """Kind: a reshape that swallows whatever comes, and helpers without their callers' guard."""
+    import torch
+
+    x = torch.ones(4, 1)
+    for function in (
+        lambda: c.incidence(4, edges),
+        lambda: c.hops(4, edges, 0),
+        lambda: c.is_forest(4, edges),
+        lambda: c.resistances(4, edges),
+        lambda: c.messages(x, edges),
+    ):
+        with pytest.raises(ValueError, match="join"):
+            function()
+    assert c.incidence(2, []).shape == (0, 2) and not c.messages(x, []).any()
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.float16, np.float32, np.complex64])
+def test_small_types_are_summed_as_doubles(c, kind):
+    """Kind: a sum in the type of its numbers. Witness: whole numbers, whose sum is 0 exactly."""
+    for n in (8, 100):
+        star, f = [(i, n - 1) for i in range(n - 1)], [1] * (n - 1) + [1 - n]
+        _, y = c.network(n, star, np.array(f, kind), ground=n - 1)
+        np.testing.assert_allclose(y, 1, rtol=1e-12)
+    least = np.array([-128, 127, 1], np.int8)  # |−128| is −128 in int8
+    np.testing.assert_allclose(
+        c.network(3, [(0, 1), (1, 2)], least)[1], [-128, -1], rtol=1e-12
+    )
+
+
+@pytest.mark.parametrize("current", [1.7e308, 1e-308, 1.2e308 - 1.5e308j])
+@pytest.mark.parametrize("conductance", [1.7e308, 1e-308, 1.5e308 + 1.5e308j])
+def test_the_ends_of_the_floats(c, current, conductance):
+    """Kind: the size of a complex number overflows; units that are divided one by one. Witness: Ohm's law in units near 1."""
+    f = np.array([current, -current])
+    with pytest.raises(ValueError, match="sum to 0"):
+        c.network(2, [(0, 1)], np.array([current, current]), conductance)
+    unit = 2.0**1022 if abs(conductance.real) > 1 else 2.0**-1022
+    large = 2.0**1022 if abs(current.real) > 1 else 2.0**-1022
+    near = complex(current.real / large, current.imag / large)
+    over = near / complex(conductance.real / unit, conductance.imag / unit)
+    ratio = np.log2(large) - np.log2(unit)
+    if ratio > 1000:
+        with pytest.raises(np.linalg.LinAlgError, match="units"):
+            c.network(2, [(0, 1)], f, conductance)
+        return
+    x, y = c.network(2, [(0, 1)], f, conductance)
+    assert abs(y[0] / large - near) <= 16 * 2.0**-52 * abs(near)
+    far = x[1] * 2.0**-ratio if ratio == 0 else x[1] * 2.0**1022 * 2.0**1022
+    room = 16 * 2.0**-52 if ratio == 0 else 1  # below the floats it is 0
+    assert abs(far + over) <= room * abs(over)
+
+
+def test_units_are_changed_in_one_go(c):
+    """Kind: x / a · b, where x / a alone leaves the range. Witness: the same in units near 1."""
+    for of in (2.0**-1030, 2.0**-1000, 2.0**1020):
+        x, y = c.network(2, [(0, 1)], [of * 2.0**-8 * 40, -of * 2.0**-8 * 40], of)
+        assert x.tolist() == [0, -40 / 256] and y.tolist() == [of / 256 * 40]
+
+
+def test_long_doubles_beyond_floats_are_refused(c):
+    wide = np.array(["1e400", "-1e400"]).astype(np.longdouble)
+    with pytest.raises(ValueError, match="finite"):
+        c.network(2, [(0, 1)], wide)
+    with pytest.raises(ValueError, match="positive"):
+        c.network(2, [(0, 1)], [1, -1], wide[:1])

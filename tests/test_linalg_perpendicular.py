@@ -183,3 +183,74 @@ def test_three_subtractions_are_one_on_paper(c):
         np.testing.assert_array_equal(v, kept)
         np.testing.assert_allclose(Q @ h + rest, v, atol=1e-14)
         assert abs(Q.conj().T @ rest).max() < 1e-14
+
+
+@pytest.mark.parametrize(
+    "b", [[[1, 2], [3, 4]], [[1, 2, 3, 4]], np.ones((4, 1, 1)), [1, 2, 3], 1, []]
+)
+def test_a_right_side_of_another_shape_is_refused(c, b):
+    """Kind: a reshape that swallows whatever comes."""
+    with pytest.raises(ValueError, match="rows"):
+        c.least_squares(np.eye(4), b)
+    column = [[1], [2], [3], [4]]
+    np.testing.assert_allclose(c.least_squares(np.eye(4), column), [1, 2, 3, 4])
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 4))
+@settings(max_examples=40, deadline=None)
+def test_no_space_has_room_for_more_perpendicular_columns(c, seed, m):
+    rng = np.random.default_rng(seed)
+    A = 1 + 10.0 ** rng.integers(-15, 1, (m, m + 1)) * rng.normal(size=(m, m + 1))
+    for subtract in (c.classical, c.modified, c.repeated):
+        with pytest.raises(np.linalg.LinAlgError, match="depend"):
+            c.gram_schmidt(A, subtract)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 4))
+@settings(max_examples=200, deadline=None)
+def test_units_of_answers_meet_before_they_leave_the_range(c, seed, n):
+    """Kind: x / a · b, where x / a alone leaves the range. Witness: a diagonal needs one division for each answer."""
+    rng = np.random.default_rng(seed)
+    power = rng.choice([-1020, -990, 0, 1000], n)
+    of_b = rng.choice([-960, -900, 0, 900, 1000]) - rng.choice(
+        [0, 30, 60], n
+    )  # near one unit
+    d, b = rng.integers(1, 9, (2, n)) * 2.0 ** np.array([power, of_b])
+    if (abs(of_b - power) > 1010).any():
+        return
+    np.testing.assert_allclose(c.least_squares(np.diag(d), b), b / d, rtol=16 * EPS)
+
+
+def test_answers_whose_units_meet(c):
+    x = c.least_squares(np.diag([1e308, 1.0]), [1e293, 1e308])
+    np.testing.assert_allclose(x, [1e-15, 1e308], rtol=8 * EPS)
+    A = 2.3e-308 * np.array([[1, 1], [1, 1 + 1e-5]])
+    x = c.least_squares(A, [1e-300, 2e-300])
+    # the entries of A have 52 bits, and the condition is 4e5
+    np.testing.assert_allclose(x, [-4.3478e12, 4.3478e12], rtol=1e-4)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 4), st.integers(1, 3), st.data())
+@settings(max_examples=80, deadline=None)
+def test_complex_arrows_with_a_tiny_tip(c, seed, m, n, data):
+    """Kind: numpy's complex division below 1e-308. Witness: numpy's QR of the same matrix."""
+    rng = np.random.default_rng(seed)
+    tiny = data.draw(st.sampled_from([5e-324, 1e-310, 3e-309, 1e-300]))
+    A = rng.integers(-2, 3, (m, n)) + 1j * rng.integers(-2, 3, (m, n))
+    A[0, 0] = tiny * rng.choice([1, 1j, -1, 1 + 1j])
+    Q, R = c.householder(A)
+    assert abs(Q.conj().T @ Q - np.eye(min(m, n))).max() < 100 * EPS
+    assert abs(Q @ R - A).max() <= 200 * EPS * abs(A).max()
+    size = abs(np.linalg.qr(A)[1].diagonal()[0])
+    assert abs(abs(R[0, 0]) - size) <= 100 * EPS * size
+
+
+def test_long_doubles_beyond_floats_are_refused(c):
+    wide = np.array([["1e400"]]).astype(np.longdouble)
+    for call in (
+        lambda: c.householder(wide),
+        lambda: c.gram_schmidt(wide),
+        lambda: c.least_squares([[1]], wide[0]),
+    ):
+        with pytest.raises(ValueError, match="finite"):
+            call()

@@ -117,3 +117,28 @@ def test_edges(c):
     np.testing.assert_allclose(c.svd(defective)[1], np.ones(5), rtol=1e-15)
     with pytest.raises(LinAlgError):
         c.svd([[4, 4], [-3, 3.5]], sweeps=1)
+
+
+@quick
+@given(st.integers(1, 20), st.integers(0, 20), st.floats(0.01, 100))
+def test_the_rank_is_numpys(c, ones, more, times):
+    """Kind: two norms under one name. Witness: numpy's matrix_rank, which measures against σ1 too."""
+    A = np.diag([1.0] * ones + [times * EPS * (ones + more)] * more)
+    if abs(times - 1) > 1e-6:
+        assert len(c.svd(A)[1]) == np.linalg.matrix_rank(A)
+
+
+@pytest.mark.parametrize(
+    "g", [5e-324, 5e-324 + 5e-324j, 1e-310j, -3e-309 + 1e-309j, 1e-200]
+)
+def test_a_tiny_angle_is_turned(c, g):
+    """Kind: numpy's complex division below 1e-308. Witness: a turn that is unitary."""
+    R = c.rotation(1.0, 1.0, np.asarray(g)[()])
+    np.testing.assert_allclose(R.conj().T @ R, np.eye(2), atol=8 * EPS)
+
+
+def test_long_doubles_beyond_floats_are_refused(c):
+    for f in (c.svd, c.pinv):
+        with pytest.raises(ValueError, match="finite"):
+            f(np.array([["1e4000"]]).astype(np.longdouble))
+    assert c.svd(np.array([[2]], np.longdouble))[1].dtype == float
