@@ -211,7 +211,7 @@ def test_norms_at_both_ends_of_the_floats(c, row, power, eps):
     x = np.where(np.isfinite(x), x, 1.7e308)
     # the mean is off by n eps max|x|, which the size divides
     _, size = exact_norm(x, eps, True, np.ones(len(x)))
-    blur = min(8 * len(x) * 2**-52 * (1 + abs(x).max() / size), 1e100)
+    blur = min(8 * len(x) * 2**-52 * (1 + float(abs(x).max()) / size), 1e100)
     np.testing.assert_allclose(
         c.layer_norm(x, eps=eps), exact_norm(x, eps, True), rtol=0, atol=blur
     )
