@@ -27,7 +27,8 @@ def log_softmax(z, axis=-1):
 
 def softmax(z):
     """Probabilities along the last axis."""
-    return np.exp(log_softmax(z))
+    z, kind = widened(z)
+    return np.exp(log_softmax(z)).astype(kind, copy=False)
 
 
 def read_logits(logits):

@@ -79,6 +79,21 @@ def in_floats(norm):
     return held
 
 
+def in_type(turn):
+    """Let turn(x, …) compute as the attentions do, and answer in the type of x, rounding once, at the end."""
+
+    @wraps(turn)
+    def held(x, *given, **options):
+        x = np.asarray(x)
+        if x.dtype.kind not in "iuf":
+            raise TypeError(f"what is turned holds real numbers, got {x.dtype}")
+        answer = x.dtype if x.dtype.kind == "f" else np.dtype(float)
+        wide = x.astype(np.result_type(answer, np.float32), copy=False)
+        return turn(wide, *given, **options).astype(answer, copy=False)
+
+    return held
+
+
 def real(bias):
     """Return what is added to scores as an array; TypeError unless it holds real numbers."""
     bias = np.asarray(bias)

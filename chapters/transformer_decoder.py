@@ -1,6 +1,7 @@
 """A small decoder-only Transformer in PyTorch, its sizes and its weights as arrays: for the chapters that train one and that serve one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from operator import index
 
 import numpy as np
 import torch
@@ -49,6 +50,8 @@ class Shape:
     n_layers: int = 2
 
     def __post_init__(self):
+        for size in fields(self):  # as Python's integers, which do not wrap
+            object.__setattr__(self, size.name, index(getattr(self, size.name)))
         check_shape(self)
 
     @property

@@ -1,5 +1,7 @@
 """Whole numbers from 1 to 999,999, said in Chinese and in English, and as rows of token ids: for the chapter on translation."""
 
+from operator import index
+
 import numpy as np
 import torch
 
@@ -25,6 +27,7 @@ def _below_ten_thousand(n):
 
 def chinese(n):
     """Return n in Chinese, which counts in ten thousands: 120,345 is 十二万零三百四十五."""
+    n = index(n)  # numpy's own would wrap
     if not 1 <= n < 10**6:
         raise ValueError(f"from 1 to 999,999, got {n}")
     high, low = divmod(n, 10_000)
@@ -44,6 +47,7 @@ def _below_thousand(n):
 
 def english(n):
     """Return the words of n in English, which counts in thousands."""
+    n = index(n)
     if not 1 <= n < 10**6:
         raise ValueError(f"from 1 to 999,999, got {n}")
     thousands, rest = divmod(n, 1000)

@@ -3,6 +3,7 @@
 import math
 import sys
 
+import mpmath
 import numpy as np
 import pytest
 import torch
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from scipy import special
 
 sys.path.insert(0, str(CHAPTERS))
+import loss_doorkeepers  # noqa: E402
 from plumbing import peak_bytes  # noqa: E402
 
 NAME = "loss-from-logits"
@@ -34,7 +36,8 @@ def test_log_softmax_computes_in_floats(c, kind):
             rtol=1e-3 if kind == "f2" else 1e-6,
         )
         assert ours.dtype == (z.dtype if kind[0] == "f" else float)
-        np.testing.assert_array_equal(c.softmax(z), np.exp(ours))
+        if kind != "f2":  # which is rounded once, after the exponential
+            np.testing.assert_array_equal(c.softmax(z), np.exp(ours))
         assert c.summary(z[0]) == c.summary(z[0].astype(float))
     for bad in (np.array([True, False]), np.array([1j]), np.array(["a"])):
         with pytest.raises(TypeError, match="real numbers"):
@@ -119,3 +122,50 @@ def test_whole_scores_of_every_type_do_not_wrap_in_any_spelling(c, kind, scores,
     if truth < 30:  # the others lose digits further down: the chapter's subject
         for spell in (c.as_written, c.softmax_first):
             assert math.isclose(spell(z, y), truth, rel_tol=1e-2, abs_tol=1e-13)
+
+
+REAL = st.floats(-1e300, 1e300) | st.floats(-800, 800) | st.floats(-3, 3)
+
+
+@given(st.lists(REAL, min_size=1, max_size=5), st.integers(0, 4))
+@settings(max_examples=80, deadline=None)
+def test_the_exact_loss_is_exact_at_every_distance(c, z, y):
+    """Kind: a witness with its own bounds. Witness: mpmath, ln(1 + x) without a 1 that swallows x."""
+    y %= len(z)
+    with mpmath.workdps(400):
+        rest = [mpmath.mpf(s) - mpmath.mpf(z[y]) for i, s in enumerate(z) if i != y]
+        top = max([*rest, mpmath.mpf(0)])
+        total = mpmath.fsum(mpmath.exp(d - top) for d in rest)
+        if top == 0:
+            truth = float(mpmath.log1p(total))
+        else:
+            truth = float(top + mpmath.log(mpmath.exp(-top) + total))
+    assert c.exact(z, y) == truth
+    ours = c.careful_loss(z, y)
+    # sums of five, each term within some places; e^d errs by |d| eps where it counts
+    scale = max((abs(z[y] - s) for s in z if z[y] - s < 800), default=0)
+    assert math.isclose(ours, truth, rel_tol=1e-14 + 4e-16 * scale, abs_tol=1e-300)
+
+
+@given(st.lists(st.floats(-20, 20, width=16), min_size=1, max_size=6))
+@settings(max_examples=80, deadline=None)
+def test_half_precision_probabilities_are_rounded_once(c, z):
+    """Kind: a rounding in the middle. Witness: scipy in float64; half a float16, and float32's work."""
+    z = np.array(z, np.float16)
+    truth = special.softmax(z.astype(float))
+    half = np.spacing(truth.astype(np.float16)).astype(float) / 2
+    for softmax in (c.softmax, loss_doorkeepers.softmax):
+        ours = softmax(z)
+        assert ours.dtype == np.float16
+        off = abs(ours.astype(float) - truth)
+        assert (off <= 1.001 * half + 100 * 2**-24 * truth).all()
+
+
+def test_scores_that_are_no_real_numbers_are_refused(c):
+    for call in (lambda z: c.careful_loss(z, 0), c.summary):
+        for bad in (np.array([1j]), np.array([True]), np.array(["1"])):
+            with pytest.raises(TypeError, match="real numbers"):
+                call(bad)
+    for bad in ([math.nan, 1.0], [math.inf, 0.0]):
+        with pytest.raises(ValueError, match=r"nan or \+inf"):
+            c.careful_loss(bad, 1)

@@ -6,6 +6,7 @@ import re
 import sys
 from fractions import Fraction
 
+import mpmath
 import numpy as np
 import pytest
 import torch
@@ -353,3 +354,107 @@ def test_intervals_are_exact_for_weights_of_every_type(kind, data):
     shares = [Fraction(row[s], sum(row)) for row, s in zip(rows, symbols, strict=True)]
     assert type(width) is Fraction and width == math.prod(shares, start=Fraction(1))
     assert type(low) is Fraction and 0 <= low <= 1 - width
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.floats(1e-9, 1), min_size=1, max_size=8),
+    st.lists(st.floats(-1, 1), min_size=8, max_size=8),
+    st.floats(-12, 0),
+)
+def test_divergence_keeps_its_digits_where_the_two_are_near(c, weights, moves, power):
+    """Kind: a difference of two large numbers. Witness: mpmath, for the same floats divided by their exact sums."""
+    p = np.array(weights) / sum(weights)
+    q = p * (1 + 0.9 * 10.0**power * np.array(moves[: p.size]))
+    q = q / q.sum()
+    with mpmath.workdps(60):
+        a, b = ([mpmath.mpf(x) for x in row.tolist()] for row in (p, q))
+        a, b = ([x / mpmath.fsum(row) for x in row] for row in (a, b))
+        truth = mpmath.fsum(
+            x * mpmath.log(x / y) - x + y for x, y in zip(a, b, strict=True)
+        )
+    ours = c.kl(p, q)
+    # entries err by eps, t = q/p - 1 by 2 eps, and a term p t²/2 by p |t| 2 eps
+    off = 4 * 2**-52 * p.size * 10.0**power
+    assert ours >= 0 and math.isclose(ours, truth, rel_tol=1e-12, abs_tol=off + 1e-31)
+
+
+def test_the_divergence_of_almost_equals(c):
+    assert math.isclose(
+        c.kl([0.3, 0.7], [0.3 + 1e-9, 0.7 - 1e-9]), 0.5e-18 / 0.21, rel_tol=1e-6
+    )
+    assert c.kl([0.5, 0.5], [1 - 5e-324, 5e-324]) == pytest.approx(
+        -math.log(2) - math.log(5e-324) / 2, rel=1e-12
+    )
+    for value in (c.entropy([1.0]), c.kl([1.0], [1.0]), c.cross_entropy([0, 1], [0, 1])):  # fmt: skip
+        assert math.copysign(1, value) == 1, "0 and not -0"
+
+
+@quick
+@given(st.lists(st.integers(1, 2**30), min_size=1, max_size=40))
+def test_what_sums_to_one_within_rounding_is_left_as_it_is(c, weights):
+    """Kind: an answer about q that is computed from another q. Witness: fractions of the very input."""
+    q = np.array(weights) / sum(weights)
+    assert abs(sum(map(Fraction, q)) - 1) <= q.size * Fraction(1, 2**52)
+    assert np.array_equal(c.distribution(q), q)
+    for length, share in zip(c.shannon_lengths(q).tolist(), q.tolist(), strict=True):
+        assert Fraction(1, 2**length) <= Fraction(share) < Fraction(2, 2**length)
+    tenths = [0.5, 0.1, 0.1, 0.1, 0.1, 0.1]
+    assert c.shannon_lengths(tenths).tolist() == [1, 4, 4, 4, 4, 4]
+    assert c.shannon_lengths([0.5, 0.25, 0.25 + 2**-53]).tolist() == [1, 2, 2]
+
+
+@quick
+@given(
+    exponents=st.lists(st.floats(-320, 0), min_size=1, max_size=5),
+    bits=st.floats(0, 500),
+)
+def test_the_waste_is_met_or_refused(c, exponents, bits):
+    """Kind: a search that ends anywhere. Witness: the divergence, in mpmath."""
+    p = np.array([*10.0 ** np.array(exponents), 1.0])
+    p = p / p.sum()
+    try:
+        q = c.model_with_waste(p, bits)
+    except ValueError as refusal:
+        assert "too few" in str(refusal) and p.min() < 2.0**-500
+        return
+    pairs = [(mpmath.mpf(a), mpmath.mpf(b)) for a, b in zip(p.tolist(), q.tolist(), strict=True) if a > 0]  # fmt: skip
+    waste = mpmath.fsum(a * mpmath.log(a / b) for a, b in pairs) / mpmath.log(2)
+    assert math.isclose(waste, bits, rel_tol=2e-9, abs_tol=2e-9)
+
+
+def test_a_waste_that_floats_cannot_hold_is_refused(c):
+    with pytest.raises(ValueError, match="too few for 500"):
+        c.model_with_waste([1e-300, 1e-300, 1], 500)
+
+
+@pytest.mark.parametrize(
+    "row", [[-1, 2], [0, 0], [0.0], [1, math.inf], [1, math.nan], np.array([-1, 2])]
+)
+def test_weights_that_are_no_shares_are_refused(c, row):
+    for call in (c.shares, lambda r, s: c.interval([r], [s])):
+        with pytest.raises(ValueError, match="weights are >= 0"):
+            call(row, len(row) - 1)
+
+
+@pytest.mark.parametrize("bad", [[1j, 1 - 1j], np.array([0.5 + 1j, 0.5])])
+def test_complex_probabilities_are_refused(c, bad):
+    for call in (c.entropy, c.huffman_lengths, c.shannon_lengths):
+        with pytest.raises(TypeError):
+            call(bad)
+
+
+@pytest.mark.parametrize("kind", ["u1", "i2", "i8", "u8"])
+@quick
+@given(data=st.binary(max_size=30), order=st.integers(0, 3))
+def test_bytes_in_an_array_of_any_type_are_the_bytes(c, kind, data, order):
+    """Kind: numpy's whole numbers wrap: 255 + 1 is 0."""
+    data += b"\xff"
+    array = np.frombuffer(data, np.uint8).astype(kind)
+    coded = c.encode(array, c.Counter256(order))
+    assert coded == c.encode(data, c.Counter256(order))
+    assert c.decode(coded[0], len(data), c.Counter256(order)) == data
+    if len(data) > 1:
+        assert c.view_entropy(data * 9, array.dtype.type(1)) == c.view_entropy(
+            data * 9, 1
+        )

@@ -4,6 +4,7 @@ import json
 import math
 import re
 
+import mpmath
 import numpy as np
 import pytest
 import torch
@@ -12,7 +13,7 @@ from chapter_code import CHAPTERS, chapter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy import stats
+from scipy import optimize, stats
 
 ch = chapter("loss-scores-and-relatives")
 few = settings(max_examples=60, deadline=None)
@@ -333,3 +334,93 @@ def test_reliability_and_temperature_say_when_there_is_none():
     for right in (y, 1 - y):  # every answer is the likeliest, or worse than chance
         with pytest.raises(ValueError, match="no T is best"):
             ch.best_temperature(eye, right)
+
+
+@few
+@given(
+    arrays(float, (12, 3), elements=st.floats(-3, 3)),
+    arrays(np.int64, 12, elements=st.integers(0, 2)),
+    st.floats(-290, 290),
+    st.booleans(),
+)
+def test_the_best_temperature_has_the_unit_of_the_logits(z, y, power, extra):
+    """Kind: a bracket in fixed units. Witness: scipy's search of the loss, in the units of the page."""
+    chosen, top = z[np.arange(12), y].mean(), z.max(axis=1).mean()
+    if chosen - z.mean() < 0.1 or top - chosen < 0.1:
+        return  # no T, or one far from the scores' own size
+    truth = math.exp(
+        optimize.minimize_scalar(
+            lambda s: F.cross_entropy(
+                torch.tensor(z / math.exp(s)), torch.tensor(y)
+            ).item(),
+            bounds=(-9, 9),
+            options={"xatol": 1e-9},
+        ).x
+    )
+    scaled = 10.0**power * z
+    if extra:  # a class that cannot be changes nothing
+        scaled = np.column_stack([scaled, np.full(12, -np.inf)])
+    for kind in (np.int64, np.uint8):
+        ours = ch.best_temperature(torch.tensor(scaled), torch.tensor(y.astype(kind)))
+        assert ours / 10.0**power == pytest.approx(truth, rel=1e-4)
+
+
+@few
+@given(st.floats(-15, 15), st.integers(1, 4), st.integers(0, 2**32 - 1))
+def test_distillation_at_every_temperature_it_takes(power, k, seed):
+    """Witness: mpmath. Outside the bounds it says so."""
+    rng, T = np.random.default_rng(seed), min(max(10.0**power, 1e-15), 1e15)
+    z, v = rng.normal(size=(2, k)) * 3
+    with mpmath.workdps(40):
+        m = mpmath.mpf(T)
+        soft = [mpmath.exp(mpmath.mpf(x) / m) for x in (v - v.max())]
+        lse = mpmath.log(mpmath.fsum(mpmath.exp((x - z.max()) / m) for x in map(mpmath.mpf, z)))  # fmt: skip
+        truth = m**2 * mpmath.fsum(
+            t / mpmath.fsum(soft) * (lse - (mpmath.mpf(x) - z.max()) / m)
+            for t, x in zip(soft, z, strict=True)
+        )
+    ours = ch.distil(torch.tensor(z), torch.tensor(v), T).item()
+    # z / T errs by half a place, and e^(z/T) by that times |z/T| where it counts
+    assert ours == pytest.approx(float(truth), rel=1e-12, abs=1e-12 * T**2)
+    for bad in (1e-310, 1e-16, 1e16, 1e200, math.inf):
+        with pytest.raises(ValueError, match="T lies from"):
+            ch.distil(torch.tensor(z), torch.tensor(v), bad)
+
+
+@pytest.mark.parametrize("kind", ["uint8", "int8", "int16", "int32", "int64"])
+@few
+@given(seed=st.integers(0, 2**32 - 1))
+def test_labels_of_every_whole_type_pick_the_same_weight(kind, seed):
+    """Kind: an array of bytes is read as a mask. Witness: the library with int64."""
+    rng = np.random.default_rng(seed)
+    n, k = rng.integers(1, 6, 2)
+    z, w = torch.tensor(rng.normal(size=(n, k))), torch.tensor(rng.random(k))
+    y = torch.tensor(rng.integers(0, k, n))
+    theirs = F.cross_entropy(z, y, weight=w, reduction="none")
+    _close(ch.weighted(y.to(getattr(torch, kind)), z, w), theirs)
+
+
+@pytest.mark.parametrize("bad", [[-100, 0], [0, 2], [0], [0, 1, 1]])
+def test_rows_without_a_class_are_refused_where_rows_are_counted(bad):
+    z, y = torch.tensor([[2.0, 1.0], [0.5, 1.0]]), torch.tensor(bad)
+    for call in (ch.calibration_error, ch.reliability, ch.best_temperature):
+        with pytest.raises(ValueError, match="classes"):
+            call(z, y)
+
+
+def test_conventions_shares_and_powers_that_are_none_are_refused():
+    for pair in (("al", "all"), ("all", "al"), (None, "others")):
+        with pytest.raises(ValueError, match="conventions are"):
+            ch.smoothing(0.1, 12, *pair)
+    for k, eps in ((10, 0), (10, -0.1), (10, 1.5), (10, math.nan), (1, 0.1)):
+        with pytest.raises(ValueError, match="0 < eps"):
+            ch.threshold(k, eps)
+    assert ch.threshold(10, 1) == 1
+    for p in (1e-13, 1e-12, 1 - 1e-13):
+        with pytest.raises(ValueError, match="strictly between"):
+            ch.focal_report(p, 0)
+    for gamma in (-1, 101, math.nan):
+        with pytest.raises(ValueError, match="gamma lies"):
+            ch.focal_report(0.9, gamma)
+    with pytest.raises(ValueError, match="no T is best"):  # one that cannot be
+        ch.best_temperature(torch.tensor([[0.0, -math.inf]]), torch.tensor([1]))

@@ -99,3 +99,8 @@ def test_the_explorable_shows_what_python_draws(run_script, merges):
     np.testing.assert_allclose(
         widths, [350 * per_token / 44, 350 * per_byte / 5], atol=0.051
     )
+
+
+def test_what_is_certain_takes_no_bits_and_not_minus_none():
+    for certain in ([], [1.0], [1.0] * 3):
+        assert str(ch.total_bits(certain)) == "0.0"

@@ -268,3 +268,19 @@ def test_the_asking_word_gives_the_weights_that_it_was_given(c, run_script, word
         assert abs(height - 140 * w) < 1e-9
         assert f'height="{140 * w:.1f}"' in picture
     assert done["said"]["asks"] == c.WORDS[word - 1]
+
+
+@pytest.mark.parametrize("power", [-200, -9, 0, 6, 12, 150])
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_the_distance_to_a_hull_has_the_unit_of_its_points(c, power, seed):
+    """Kind: a witness in fixed units. Witness: on a line the hull is an interval."""
+    rng = np.random.default_rng(seed)
+    V = rng.normal(size=(rng.integers(1, 6), 1))
+    for point in (rng.normal(), V.max() + 1, V.min() - 0.5):
+        truth = max(V.min() - point, point - V.max(), 0)
+        unit = 10.0**power
+        ours = c.hull_distance([unit * point], unit * V) / unit
+        # the row of the sum weighs 1,000 units: it gives way by a millionth of the distance
+        assert ours == pytest.approx(truth, rel=1e-5, abs=1e-9)
+    assert c.hull_distance([0.0], np.zeros((2, 1))) == 0

@@ -2,6 +2,7 @@
 
 import math
 
+import mpmath
 import networkx as nx
 import numpy as np
 import pytest
@@ -287,3 +288,70 @@ def test_what_is_no_token_is_refused_wherever_it_stands(c, tokens):
     assert math.isclose(c.probability([0, 2], lambda x: x, E, U), 1 / 9)
     with pytest.raises(ValueError, match="tokens"):
         c.probability(tokens, lambda x: x, E, U)
+
+
+@pytest.mark.parametrize("name", ["RNN", "GRU", "LSTM"])
+@pytest.mark.parametrize(("d_in", "d"), [(3, 5), (1, 1), (4, 2)])
+def test_of_nothing_there_is_nothing_in_the_right_shape(c, name, d_in, d):
+    """Kind: a stack of no rows has lost its width. Witness: the library's shapes."""
+    module = getattr(nn, name)(d_in, d)
+    w = c.weights(module)
+    for T in (0, 1, 3):
+        x = torch.randn(T, d_in)
+        states = c.OURS[name](x.numpy(), *w)
+        assert states.shape == (T, d)
+        if T:
+            assert states.shape == tuple(module(x)[0].shape)
+    if name == "RNN":
+        slopes = c.gradient_through_time(np.zeros((0, d)), *w[:2], np.ones(d))
+        assert slopes.shape == (0, d_in)
+
+
+@pytest.mark.parametrize("T", [0, 1, 2, 5])
+def test_there_is_one_row_of_conditionals_for_each_token(c, T):
+    E, U = np.ones((4, 2)), np.ones((2, 3))
+    module = nn.RNN(2, 2)
+    mixers = (
+        lambda x: x,
+        lambda x: c.rnn(x, *c.weights(module)),
+        lambda x: c.attend(x, x, x),
+    )
+    for mixer in mixers:
+        tokens = [i % 3 for i in range(T)]
+        assert c.conditionals(tokens, mixer, E, U).shape == (T, 3)
+        assert math.isclose(c.probability(tokens, mixer, E, U), 3.0**-T)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.floats(0, 1.6))
+def test_the_gain_for_a_rate_has_the_rate_or_there_is_none(c, rate):
+    most = c.fade_rate(200, 6.0)
+    if rate > most:
+        with pytest.raises(ValueError, match="no gain"):
+            c.gain_for(rate)
+    else:
+        # 40 halvings of 6, times a slope of the rate in the gain below 1
+        assert c.fade_rate(200, c.gain_for(rate)) == pytest.approx(rate, abs=1e-10)
+
+
+def test_rates_and_gains_that_are_none_are_refused(c):
+    for bad in (2.0, -0.1, math.nan):
+        with pytest.raises(ValueError, match="no gain"):
+            c.gain_for(bad)
+    for bad in (math.nan, math.inf, -1):
+        with pytest.raises(ValueError, match="gain >= 0"):
+            c.fade_rate(200, bad)
+    for bad in (0, -1, math.nan, math.inf, 1e-310):
+        with pytest.raises(ValueError, match="half-life"):
+            c.bias_for_half_life(bad)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.floats(-299, 299))
+def test_half_lives_of_every_length_have_a_bias(c, power):
+    """Kind: an exponential that overflows on the way. Witness: mpmath."""
+    N = 10.0**power
+    with mpmath.workdps(50):
+        a = mpmath.log(2) / mpmath.mpf(N)
+        truth = -mpmath.log(mpmath.expm1(a)) if a < 1000 else -a
+    assert c.bias_for_half_life(N) == pytest.approx(float(truth), rel=1e-14, abs=1e-14)

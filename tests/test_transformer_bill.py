@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from chapter_code import chapter
@@ -97,3 +98,24 @@ def test_a_number_in_words_is_the_number_to_three_digits(c, x):
 def test_what_has_no_words_is_refused(c, bad):
     with pytest.raises(ValueError, match="from 1 on"):
         c.in_words(bad)
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.uint8, np.int32, np.int64])
+@given(sizes=st.lists(st.integers(1, 127), min_size=7, max_size=7))
+@settings(max_examples=30, deadline=None)
+def test_sizes_of_every_whole_type_cost_the_same(c, kind, sizes):
+    """Kind: numpy's whole numbers wrap. Witness: Python's."""
+    typed = [kind(x) for x in sizes]
+    assert c.count(*typed) == c.count(*sizes)
+    assert c.block_flops(*typed[:3]) == c.block_flops(*sizes[:3])
+    L, d, T, V = sizes[:4]
+    assert c.bill(*map(kind, (L, d)), 1 / 4, *map(kind, (T, V))) == c.bill(
+        L, d, 1 / 4, T, V
+    )
+
+
+def test_a_long_text_in_int32_costs_what_it_costs(c):
+    sizes = np.array([10**5, 768, 3072], np.int32)
+    assert c.block_flops(*sizes)[1] == 4 * 10**10 * 768
+    with pytest.raises(TypeError):
+        c.block_flops(1.5, 768, 3072)

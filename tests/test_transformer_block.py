@@ -1,5 +1,6 @@
 """chapters/transformer-block.ipynb: random shapes against the library, and more seeds for what was measured."""
 
+import mpmath
 import numpy as np
 import pytest
 import torch
@@ -175,3 +176,80 @@ def test_a_tokens_spot_is_inside_the_picture(c):
     spots = np.array(c.seen_in_a_plane(X, np.eye(2)))
     assert spots.min() >= 6 and spots.max() <= c.SIDE - 6
     assert spots[0][0] > c.SIDE / 2 == spots[0][1]
+
+
+def exact_norm(row, eps, centre, grad=None):
+    """LayerNorm or RMSNorm of one row in mpmath, and the gradient of grad · LayerNorm."""
+    with mpmath.workdps(700):
+        x = [mpmath.mpf(v) for v in row]
+        mean = mpmath.fsum(x) / len(x) if centre else mpmath.mpf(0)
+        x = [v - mean for v in x]
+        size = mpmath.sqrt(mpmath.fsum(v * v for v in x) / len(x) + mpmath.mpf(eps))
+        hat = [v / size for v in x]
+        if grad is None:
+            return np.array([float(v) for v in hat])
+        g = [mpmath.mpf(v) for v in grad]
+        mean = mpmath.fsum(g) / len(g)
+        along = mpmath.fsum(a * b for a, b in zip(g, hat, strict=True)) / len(g)
+        slopes = [(a - mean - b * along) / size for a, b in zip(g, hat, strict=True)]
+        return np.array([float(v) for v in slopes]), float(size)
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.lists(
+        st.floats(-1.0, 1.0, allow_subnormal=False) | st.floats(0.5, 1),
+        min_size=1,
+        max_size=6,
+    ),
+    st.just(1023) | st.integers(-1000, 1023),
+    st.sampled_from([1e-5, 1e-12]),
+)
+def test_norms_at_both_ends_of_the_floats(c, row, power, eps):
+    """Kind: sums and squares that overflow. Witness: mpmath with 700 digits."""
+    x = np.ldexp(np.array(row), power)
+    x = np.where(np.isfinite(x), x, 1.7e308)
+    # the mean is off by n eps max|x|, which the size divides
+    _, size = exact_norm(x, eps, True, np.ones(len(x)))
+    blur = min(8 * len(x) * 2**-52 * (1 + float(abs(x).max()) / size), 1e100)
+    np.testing.assert_allclose(
+        c.layer_norm(x, eps=eps), exact_norm(x, eps, True), rtol=0, atol=blur
+    )
+    np.testing.assert_allclose(
+        c.rms_norm(x, eps=eps), exact_norm(x, eps, False), rtol=1e-14, atol=1e-320
+    )
+    grad = np.arange(len(x)) - 1.0
+    theirs, size = exact_norm(x, eps, True, grad)
+    ours = c.layer_norm_backward(grad, x, eps=eps)
+    assert np.isfinite(ours).all()
+    # sums of products of up to six numbers of up to 5, √6 and 3, each off by blur
+    assert (abs(ours - theirs) <= 100 * blur * (1 + blur) / size + 1e-320).all()
+
+
+def test_norms_whose_sum_is_no_float(c):
+    for x in ([1e308, 1e308, 1.7e308, 1e308], [1.7e308, -1.7e308, -1.7e308, -1.7e308]):
+        np.testing.assert_allclose(
+            c.layer_norm(np.array(x)), exact_norm(x, 1e-5, True), rtol=1e-14
+        )
+    assert (
+        not c.layer_norm(np.full(3, 1e308)).any()
+        and not c.layer_norm(np.zeros(3)).any()
+    )
+
+
+@pytest.mark.parametrize(
+    ("lead", "other"), [((1,), (2,)), ((2,), (1,)), ((), (3,)), ((2, 1), (1, 3))]
+)
+def test_heads_broadcast_over_the_axes_before_the_text(c, lead, other):
+    """Kind: a reshape to the shape of one input. Witness: torch, with both spread by hand."""
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(*lead, 3, 4)), rng.normal(size=(*other, 5, 4))
+    layer = nn.MultiheadAttention(4, 2, batch_first=True, dtype=torch.float64)
+    full = np.broadcast_shapes(lead, other)
+    x, y = (
+        torch.tensor(np.broadcast_to(a, (*full, *a.shape[-2:]))).flatten(0, -3)
+        for a in (X, Y)
+    )
+    theirs = layer(x, y, y)[0].detach().numpy().reshape(*full, 3, 4)
+    ours = c.multi_head(X, Y, c.weights_of(layer), 2)
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-13)

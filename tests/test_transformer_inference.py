@@ -1,8 +1,10 @@
 """chapters/transformer-inference.ipynb: cache, shared keys and blocked attention on shapes that nobody chose."""
 
 import json
+import math
 import sys
 
+import mpmath
 import numpy as np
 import pytest
 import torch
@@ -182,3 +184,64 @@ def test_the_recorder_times_two_ways_to_the_same_attention(monkeypatch):
         ["naive", "forward+backward", 8192],
     ]
     assert len(found["rows"]) == 8
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.floats(-1, 1, allow_subnormal=False), min_size=1, max_size=6),
+    st.integers(-1000, 1023),
+)
+def test_the_norm_of_the_engine_at_both_ends_of_the_floats(c, row, power):
+    """Kind: squares that overflow. Witness: mpmath."""
+    x = np.ldexp(np.array(row), power)
+    with mpmath.workdps(700):
+        square = mpmath.fsum(mpmath.mpf(v) ** 2 for v in x) / len(x)
+        size = mpmath.sqrt(square + mpmath.mpf("1e-6"))
+        theirs = np.array([float(mpmath.mpf(v) / size) for v in x])
+    np.testing.assert_allclose(c.rms_norm(x, 1.0), theirs, rtol=1e-14, atol=1e-320)
+
+
+@pytest.mark.parametrize(
+    ("lead", "other"), [((1,), (2,)), ((2,), (1,)), ((2, 1), (1, 3)), ((), ())]
+)
+@pytest.mark.parametrize(("n_heads", "n_kv"), [(4, 2), (3, 3), (2, 1)])
+def test_shared_keys_broadcast_over_the_axes_before_the_heads(
+    c, lead, other, n_heads, n_kv
+):
+    """Kind: a reshape to the shape of one input. Witness: torch, spread by hand."""
+    rng = np.random.default_rng(1)
+    Q = rng.normal(size=(*lead, n_heads, 3, 2))
+    K, V = rng.normal(size=(2, *other, n_kv, 5, 2))
+    full = np.broadcast_shapes(lead, other)
+    q, k, v = (
+        torch.tensor(np.broadcast_to(a, (*full, *a.shape[-3:]))) for a in (Q, K, V)
+    )
+    k, v = (a.repeat_interleave(n_heads // n_kv, -3) for a in (k, v))
+    mask = torch.tensor(np.tri(3, 5, 2, dtype=bool))
+    theirs = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+    np.testing.assert_allclose(c.attend(Q, K, V, first=2), theirs, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int16, np.int32, np.int64])
+def test_bytes_and_operations_of_every_whole_type(c, kind):
+    """Kind: numpy's whole numbers wrap. Witness: Python's."""
+    sizes = [48, 40, 128, 100]
+    assert c.cache_bytes(*map(kind, sizes)) == c.cache_bytes(*sizes)
+    assert c.cache_bytes(*np.array([48, 40, 128, 16_384], np.int32)) == 16_106_127_360
+    small, same = c.Shape(*map(kind, (96, 64, 4, 2, 2))), c.Shape(96, 64, 4, 2, 2)
+    assert c.matrix_weights(small) == c.matrix_weights(same) and small == same
+    assert c.read_flops(small, kind(100), kind(7)) == c.read_flops(same, 100, 7)
+    assert c.read_flops(same, np.int32(10**5)) == c.read_flops(same, 10**5)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("T", [1e-320, 1e-30, 1.0, 1e300])
+def test_tokens_are_drawn_at_every_temperature(c, kind, T):
+    logits = np.array([1.0, 5.0, 5.0, -math.inf, 2.0], kind)
+    drawn = {c.draw(logits, T, np.random.default_rng(i)) for i in range(200)}
+    assert (
+        {1, 2} <= drawn <= ({1, 2} if T < 1e-3 else {0, 1, 2, 4})
+    )  # else at odds of 2**-200
+    for bad in (0, -1.0, math.nan, math.inf):
+        with pytest.raises(ValueError, match="temperature"):
+            c.draw(logits, bad, np.random.default_rng(0))

@@ -227,3 +227,43 @@ def test_what_a_bag_knows():
     drawn = transformer_lengths.best_of_a_bag(16, 1, 20_000, generator)
     exact = float(transformer_readers.expected_max(16, 8))  # one key: the histogram
     assert abs(drawn.mean() - exact) < 5 * drawn.std() / 20_000**0.5
+
+
+@pytest.mark.parametrize("kind", ["f2", "f4", "f8", "i1", "u1", "i8"])
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_what_is_turned_keeps_its_type(c, kind, seed):
+    """Kind: float64 angles widen what they turn. Witness: complex numbers in float64, rounded once."""
+    rng = np.random.default_rng(seed)
+    x = (10 * rng.normal(size=(3, 4))).astype(kind)
+    at = rng.integers(0, 100, 3)
+    answer = x.dtype if x.dtype.kind == "f" else np.dtype(float)
+    z = np.exp(1j * at[:, None] * 10_000.0 ** (-np.arange(2) / 2))
+    wide = x.astype(float)
+    paired = (wide[:, 0::2] + 1j * wide[:, 1::2]) * z
+    half = (wide[:, :2] + 1j * wide[:, 2:]) * z
+    eps = 4 * np.finfo(np.float64).eps + np.finfo(answer).eps
+    for ours, theirs in (
+        (c.rotate(x, at)[:, 0::2], paired.real),
+        (c.rotate(x, at)[:, 1::2], paired.imag),
+        (c.rotate_half_split(x, at)[:, :2], half.real),
+        (c.rotate_half_split(x, at)[:, 2:], half.imag),
+    ):
+        assert ours.dtype == answer
+        limit = eps * abs(wide).max() * 4
+        np.testing.assert_allclose(ours.astype(float), theirs, rtol=0, atol=limit)
+    out = c.rope_attention(x, x, x, at)
+    assert out.dtype == answer
+    full = c.rope_attention(wide, wide, wide, at)
+    # float32's scores err by a few places of 100 · 4, and so do the weights
+    room = 4e3 * np.finfo(np.result_type(answer, np.float32)).eps + np.finfo(answer).eps
+    np.testing.assert_allclose(
+        out.astype(float), full, rtol=0, atol=room * (1 + abs(wide).max())
+    )
+
+
+@pytest.mark.parametrize("bad", [np.array([[True, False]]), np.array([[1j, 1]])])
+def test_what_holds_no_real_numbers_is_not_turned(c, bad):
+    for turn in (c.rotate, c.rotate_half_split):
+        with pytest.raises(TypeError, match="real numbers"):
+            turn(bad, [0])

@@ -236,3 +236,12 @@ def test_the_record_is_that_of_the_recorder(c):
     assert record["cap"] == CAP
     assert [tuple(run[:4]) for run in record["runs"]] == list(plan(c))
     assert all(s is None or s % 25 == 0 and 25 <= s <= CAP for *_, s in record["runs"])
+
+
+@pytest.mark.parametrize(
+    ("keys", "values"), [([0, 16], [1, 8]), ([0, 1], [1, 9]), ([-1, 0], [1, 8])]
+)
+@pytest.mark.parametrize("kind", [np.int64, np.int8])
+def test_keys_and_values_that_no_card_has_are_refused(c, keys, values, kind):
+    with pytest.raises(ValueError, match="lie from 0 to"):
+        c.look_up(np.array([keys], kind), np.array([values], kind), 1.0)

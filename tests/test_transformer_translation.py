@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -90,3 +91,21 @@ def test_the_look_back_learns_long_numbers_under_other_seeds(c, seed):
     model = c.train(c.build(c.LookBack, seed), seed=seed)
     exam = c.draw(200, c.np.random.default_rng(seed), 6, exam=True)
     assert c.right(model, exam).double().mean() >= 0.9
+
+
+@pytest.mark.parametrize(
+    ("kind", "top"), [("uint8", 255), ("int16", 32_767), ("int64", 999_999)]
+)
+@given(data=st.data())
+@settings(max_examples=40, deadline=None)
+def test_numbers_of_every_whole_type_are_the_same_numbers(c, kind, top, data):
+    """Kind: numpy's whole numbers, which do not hold 10,000. Witness: Python's."""
+    n = data.draw(st.integers(1, top))
+    for name in (c.english, c.chinese):
+        assert name(np.dtype(kind).type(n)) == name(n)
+        with pytest.raises(TypeError):
+            name(float(n))
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(c.encode(np.array([n], kind)), c.encode([n]), strict=True)
+    )

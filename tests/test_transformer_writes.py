@@ -124,3 +124,17 @@ def test_text_is_drawn_at_temperature_one_unless_told(c, monkeypatch):
         assert abs(text.count(letter) / len(text) - share) < 5 * error
     cool = c.continued(model, "a", 500, dice, temperature=1e-3)[1:]
     assert set(cool) == {"d"}
+
+
+@pytest.mark.parametrize("T", [1e-320, 1e-30, 1.0, 1e300])
+def test_letters_are_drawn_at_every_temperature(c, monkeypatch, T):
+    """Kind: scores that overflow when they are divided by a small number."""
+    scope = c.continued.__globals__
+    logits = torch.tensor([1.0, 5.0, -math.inf], dtype=torch.float64)
+    monkeypatch.setitem(scope, "ask", lambda model, text: logits)
+    monkeypatch.setitem(scope, "letters", "abc")
+    text = c.continued(None, "", 60, np.random.default_rng(0), T)
+    assert set(text) == {"b"} if T < 1e-3 else "b" in text and "c" not in text
+    for bad in (0, -1.0, math.nan, math.inf):
+        with pytest.raises(ValueError, match="temperature"):
+            c.continued(None, "", 1, np.random.default_rng(0), bad)
