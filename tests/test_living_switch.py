@@ -58,3 +58,11 @@ def test_the_three_rulers_are_moved_from_the_keyboard(browser, width):
     width_of_page = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
     assert width_of_page[0] <= width_of_page[1] and not said
     page.close()
+
+
+def test_an_order_of_ideas_that_do_not_exist_is_refused():
+    before = {"a": set(), "b": {"a"}}
+    rank = {"a": 0, "b": 1, "c": 2}
+    assert SWITCH.reading_order(before, {"b", "a"}, rank) == ["a", "b"]
+    with pytest.raises(ValueError, match="c"):
+        SWITCH.reading_order(before, {"a", "c"}, rank)

@@ -424,3 +424,10 @@ def test_conventions_shares_and_powers_that_are_none_are_refused():
             ch.focal_report(0.9, gamma)
     with pytest.raises(ValueError, match="no T is best"):  # one that cannot be
         ch.best_temperature(torch.tensor([[0.0, -math.inf]]), torch.tensor([1]))
+
+
+def test_a_pair_of_logits_is_the_last_axis():
+    z = torch.arange(6.0).reshape(2, 3)
+    logits = ch.pair(z)
+    assert logits.shape == (2, 3, 2)
+    torch.testing.assert_close(F.softmax(logits, -1)[..., 1], torch.sigmoid(z))
