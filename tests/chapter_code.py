@@ -8,6 +8,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import nbformat
+import numpy as np
+from hypothesis import strategies as st
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = Path(
@@ -63,3 +65,23 @@ def lines_run(call, *args):
     finally:
         sys.settrace(outer)
     return count
+
+
+def draw_lives(data, frees, kind):
+    """Draw the lives of objects of random weights, for an allocator's trace; Python's own sums are the witness.
+
+    Returns (events, weights, after): None for a birth or the number of the object that is freed; the weights, of a
+    numpy kind's values, quarters if it is of floats, so that nothing rounds; the sum of the live ones after each event.
+    """
+    events, live, after, weights = [], [], [], []
+    for is_free in frees:
+        if is_free and live:
+            events.append(live.pop(data.draw(st.integers(0, len(live) - 1))))
+        else:
+            events.append(None)
+            live.append(len(weights))
+            weight = data.draw(st.integers(0, 127))
+            scaled = {"f": weight / 4, "b": weight % 2}.get(np.dtype(kind).kind, weight)
+            weights.append(scaled)
+        after.append(sum(weights[k] for k in live))
+    return events, weights, after

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from chapter_code import CHAPTERS, chapter, lines_run
+from chapter_code import CHAPTERS, chapter, draw_lives, lines_run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -208,21 +208,11 @@ def test_a_portrait_counts_every_live_byte(data):
     st.data(),
 )
 def test_weights_of_any_kind_are_added_up_and_taken_off(frees, kind, data):
-    """Python's own sums of the live ones are the witness; the floats are quarters, so that nothing rounds."""
-    events, live, after, weights = [], [], [], []
-    for is_free in frees:
-        if is_free and live:
-            born = live.pop(data.draw(st.integers(0, len(live) - 1)))
-            events.append(born - len(weights))
-        else:
-            live.append(len(weights))
-            events.append(8)
-            weights.append(data.draw(st.integers(0, 127)))
-            if np.dtype(kind).kind == "f":
-                weights[-1] /= 4
-            elif kind is np.bool_:
-                weights[-1] %= 2
-        after.append(sum(weights[k] for k in live))
+    lives, weights, after = draw_lives(data, frees, kind)
+    born, events = 0, []
+    for freed in lives:
+        events.append(8 if freed is None else freed - born)
+        born += freed is None
     events, told = np.array(events, dtype=int), np.array(weights, dtype=kind)
     assert C.live_after(events, told).tolist() == after
     assert C.live_after(events, weights).tolist() == after

@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from chapter_code import CHAPTERS, chapter
+from chapter_code import CHAPTERS, chapter, draw_lives
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -250,20 +250,8 @@ kinds_of_weight = st.sampled_from(
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.booleans(), max_size=30), kinds_of_weight, st.data())
 def test_weights_of_any_kind_are_added_up_and_taken_off(frees, kind, data):
-    """Python's own sums of the live ones are the witness; the floats are quarters, so that nothing rounds."""
-    events, live, after, weights = [], [], [], []
-    for is_free in frees:
-        if is_free and live:
-            events.append(-live.pop(data.draw(st.integers(0, len(live) - 1))))
-        else:
-            live.append(len(weights))
-            events.append(1)
-            weights.append(data.draw(st.integers(0, 127)))
-            if np.dtype(kind).kind == "f":
-                weights[-1] /= 4
-            elif kind is np.bool_:
-                weights[-1] %= 2
-        after.append(sum(weights[k] for k in live))
+    lives, weights, after = draw_lives(data, frees, kind)
+    events = [1 if freed is None else -freed for freed in lives]
     events, told = np.array(events, dtype=int), np.array(weights, dtype=kind)
     assert C.live_after(events, told).tolist() == after
     assert C.live_after(events, weights).tolist() == after
