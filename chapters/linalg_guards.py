@@ -9,15 +9,31 @@ def to_floats(A):
         return A.astype(complex if A.dtype.kind == "c" else float)
 
 
-def square(A):
-    """Return a float or complex copy of A, square, not empty, finite."""
-    A = np.array(A)
-    plain = A.dtype.kind in "biufc" and A.ndim == 2 and A.size > 0
-    if not plain or A.shape[0] != A.shape[1] or not np.isfinite(to_floats(A)).all():
-        raise ValueError(
-            f"need a square matrix of finite numbers, got {A.shape} {A.dtype}"
-        )
-    return to_floats(A)
+def as_matrix(A):
+    """Return a float or complex copy of a finite 2-D array; ValueError for anything else."""
+    A = np.asarray(A)
+    if A.ndim != 2 or A.dtype.kind not in "biufc":
+        raise ValueError(f"need a matrix of numbers, got shape {A.shape}, {A.dtype}")
+    A = to_floats(A)
+    if not np.isfinite(A).all():
+        raise ValueError("need finite entries")
+    return A
+
+
+def square(A, empty=False):
+    """Return `as_matrix(A)`; ValueError unless it is square, and not 0 × 0 but where `empty`."""
+    A = as_matrix(A)
+    if A.shape[0] != A.shape[1] or not (A.size or empty):
+        raise ValueError(f"need a square matrix of numbers, got shape {A.shape}")
+    return A
+
+
+def right_side(b, m):
+    """Return b as a vector of m numbers; ValueError unless its shape is (m,) or (m, 1)."""
+    b = np.atleast_1d(b)
+    if b.shape not in ((m,), (m, 1)):
+        raise ValueError(f"b needs as many entries as A has rows, {m}, got {b.shape}")
+    return as_matrix(b.reshape(m, 1))[:, 0]
 
 
 def unit_of(A):
@@ -60,17 +76,19 @@ def multiples(a, row, pivot):
     The powers of two go apart from the rest, and come back at the end.
     """
     (a, i), (row, j), (pivot, k) = map(_split, (a, row, pivot))
-    return _power(np.outer(a / pivot, row), np.add.outer(i, j) - k)
+    return times_power(np.outer(a / pivot, row), np.add.outer(i, j) - k)
 
 
 def _split(x):
     """Return x without its powers of two, and these: x = m · 2^e, the larger part of m from ½ to 1."""
     e = np.frexp(np.maximum(np.abs(np.real(x)), np.abs(np.imag(x))))[1]
-    return _power(x, -e), np.atleast_1d(e)
+    return times_power(x, -e), np.atleast_1d(e)
 
 
-def _power(x, e):
-    """Return x · 2^e."""
-    if np.iscomplexobj(x):
-        return np.ldexp(np.real(x), e) + 1j * np.ldexp(np.imag(x), e)
-    return np.ldexp(x, e)
+def times_power(x, e):
+    """Return x · 2^e, exactly, but for what leaves floats: that becomes inf or 0."""
+    with np.errstate(over="ignore"):
+        if np.iscomplexobj(x):
+            parts = np.ldexp(np.real(x), e), np.ldexp(np.imag(x), e)
+            return np.stack(parts, axis=-1).view(complex)[..., 0]
+        return np.ldexp(x, e)

@@ -359,7 +359,7 @@ def test_decimals_and_floats_are_the_fractions_that_they_are(c, x):
 @pytest.mark.parametrize("shape", [(0, 3), (3, 0), (0,), (0, 0, 0), (2, 2, 2), (1, 0)])
 def test_shapes_with_nothing_in_them_are_not_square(c, name, shape):
     """Kind: a shape that a list of rows has lost."""
-    with pytest.raises(ValueError, match="square|needs a matrix"):
+    with pytest.raises(ValueError, match="square|needs? a matrix"):
         getattr(c, name)(np.zeros(shape, int))
     assert getattr(c, name)(np.zeros((0, 0), int)) in (1, (1, [1]))
 
