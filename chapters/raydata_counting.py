@@ -253,7 +253,7 @@ class StoreMeter:
         self._left = set(spilled_files())  # of earlier runs, not yet deleted
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._began = time.monotonic()
+        self.began = time.monotonic()
         self._thread.start()
         return self
 
@@ -261,9 +261,9 @@ class StoreMeter:
         self._over.set()
         self._thread.join()
         self._context.custom_execution_callback_classes = self._before
-        self.books = [(t - self._began, *rest) for t, *rest in _Books.samples]
-        self.running = [(t - self._began, tasks) for t, tasks in _Books.running]
-        self.store = [(t - self._began, *rest) for t, *rest in self.store]
+        self.books = [(t - self.began, *rest) for t, *rest in _Books.samples]
+        self.running = [(t - self.began, tasks) for t, tasks in _Books.running]
+        self.store = [(t - self.began, *rest) for t, *rest in self.store]
 
     def peak(self):
         """Return the most bytes by the executor's account."""
