@@ -20,6 +20,8 @@ def widened(z):
 def log_softmax(z, axis=-1):
     """ln softmax of z along `axis`, same shape; subtracts the maximum first."""
     z, kind = widened(z)
+    if z.ndim and z.shape[axis] == 0:
+        raise ValueError(f"no scores along axis {axis}: got shape {z.shape}")
     shifted = z - z.max(axis=axis, keepdims=True)
     log_sum = np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
     return (shifted - log_sum).astype(kind, copy=False)

@@ -201,3 +201,11 @@ def test_long_doubles_beyond_floats_are_refused(c):
         c.power_iteration([[1.0]], start=wide[0])
     small = np.array([3, 4], np.float16)
     assert np.linalg.norm(c.direction(small, 2)) == 1
+
+
+@pytest.mark.parametrize("kind", ["i1", "u1", "i2", "i8"])
+def test_fibonacci_of_every_count(c, kind):
+    """Kind: count + 1 wraps in the type of the count. Witness: Python's own."""
+    most = min(np.iinfo(kind).max, 255)
+    numbers = c.fibonacci(np.dtype(kind).type(most))
+    assert numbers == c.fibonacci(int(most)) and len(numbers) == most + 1

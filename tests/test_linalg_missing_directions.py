@@ -69,3 +69,28 @@ def test_powers_of_any_shear_creep(c, value, steps):
     np.testing.assert_allclose(
         np.tan(np.radians(angles)), value / k, rtol=100 * steps * EPS
     )
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    A=st.lists(st.integers(1, 9), min_size=4, max_size=4),
+    unit=st.integers(-1000, 1000),
+    far=st.integers(-1000, 1000),
+)
+def test_angles_do_not_know_the_unit(c, A, unit, far):
+    """Kind: lengths whose squares leave the floats. Witness: the same in unit 1, and whole numbers."""
+    A, target, steps = np.array(A).reshape(2, 2), np.array([1.0, 2.0]), 6
+    angles = c.angles_to(A * 2.0**unit, target * 2.0**far, steps)
+    np.testing.assert_array_equal(angles, c.angles_to(A, target, steps))
+    v = sp.Matrix([0, 1])
+    for angle in angles:
+        v = sp.Matrix(A.tolist()) * v
+        across, along = abs(2 * v[0] - v[1]), v[0] + 2 * v[1]
+        truth = np.degrees(np.arctan2(float(across), float(along)))
+        # ten roundings a step, of a direction whose entries are all positive
+        assert abs(angle - truth) <= np.degrees(10 * steps * EPS)
+
+
+def test_angles_of_a_vector_that_becomes_tiny(c):
+    A = np.diag([1.0, 1e-170])
+    np.testing.assert_array_equal(c.angles_to(A, (0, 1), 5), 0)

@@ -328,3 +328,26 @@ def test_the_page_draws_the_flow_that_expm_computes(c, browser, moment):
         assert gaps.min(axis=0).max() < 1e-6 > gaps.min(axis=1).max(), name
     page.close()
     assert not faults
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.integers(-(2**64), 2**64), min_size=6, max_size=6),
+    st.sampled_from([list, object, np.int64]),
+    st.integers(0, 4),
+)
+def test_euler_with_whole_numbers_beyond_int64_is_exact(c, numbers, kind, steps):
+    """Kind: numpy makes floats of some whole numbers, and objects may hold its own. Witness: Python's."""
+    a, b, c_, d, x, y = numbers
+    A, u = [[a, b], [c_, d]], [x, y]
+    if kind is object:
+        A, u = np.array(A, object), np.array(u, object)
+    if kind is np.int64:  # numpy's numbers within an array of objects
+        a, b, c_, d, x, y = (n >> 2 for n in numbers)
+        A = np.array([[np.int64(a), np.int64(b)], [np.int64(c_), np.int64(d)]], object)
+        u = np.array([np.int64(x), np.int64(y)], object)
+    states = [[x, y]]
+    for _ in range(steps):
+        x, y = x + 3 * (a * x + b * y), y + 3 * (c_ * x + d * y)
+        states.append([x, y])
+    assert c.euler(A, u, 3, steps).tolist() == states

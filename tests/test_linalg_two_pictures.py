@@ -1,5 +1,6 @@
 """chapters/linalg-two-pictures.ipynb: the five products on shapes and numbers that nobody chose."""
 
+import re
 from fractions import Fraction
 
 import numpy as np
@@ -133,3 +134,53 @@ def test_areas_do_not_wrap(c, kind, data):
     a, b, p, q = (data.draw(entry) for _ in range(4))
     u, v = np.array([a, b], kind), np.array([p, q], kind)
     assert c.area(u, v) == a * q - b * p == c.area([a, b], [p, q])
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.integers(-(2**62), 2**62), min_size=4, max_size=4),
+    st.lists(st.integers(-(2**62), 2**62), min_size=4, max_size=4),
+    st.booleans(),
+)
+def test_objects_times_whole_numbers_do_not_wrap(c, left, right, turned):
+    """Kind: Python's numbers beside numpy's, which wrap. Witness: sums of Python's."""
+    A = np.array(left, object).reshape(2, 2)
+    B = np.array(right, np.int64).reshape(2, 2)
+    truth = [
+        [sum(left[2 * i + k] * right[2 * k + j] for k in (0, 1)) for j in (0, 1)]
+        for i in (0, 1)
+    ]
+    if turned:  # numpy's on the left
+        A, B, truth = B.T, A.T, np.array(truth, object).T.tolist()
+    for name in PRODUCTS:
+        assert getattr(c, name)(A, B).tolist() == truth, name
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_lists_with_one_number_too_large_for_int64(c, name):
+    product = getattr(c, name)([[2**40, 0], [0, 2**70]], [[2**40], [0]])
+    assert product.tolist() == [[2**80], [0]]
+
+
+@pytest.mark.parametrize(("x", "y", "turn"), [(1, 2, 0), (-0.5, 2.5, 100), (0, 0, 40)])
+def test_the_arrows_are_laid_head_to_tail(c, run_script, x, y, turn):
+    """The script's arrows end where the columns say, and are those that Python draws."""
+    done = run_script(c.MOVE, {"x": x, "y": y, "turn": turn})["set"]
+    columns = np.array([[2, turn / 100 - 1], [-1, 2 - turn / 200]])
+    corners = np.cumsum([[0, 0], x * columns[0], y * columns[1]], axis=0)
+    for k, name in enumerate((".c1", ".c2")):
+        line, head = (
+            np.array(re.findall(r"-?[\d.]+(?:e-?\d+)?", done[f"{part} d"]), float)
+            for part in (name, name + "h")
+        )
+        begin, end = corners[k : k + 2] * [24, -24] + [344, 162]
+        np.testing.assert_allclose(line[:2], begin, atol=1e-9)
+        np.testing.assert_allclose(head[2:4], end, atol=1e-9)
+        np.testing.assert_allclose((head[:2] + head[4:]) / 2, line[2:], atol=1e-9)
+        assert np.linalg.norm(end - line[2:]) <= 12 + 1e-9
+        if (begin != end).any():
+            for ours, path in zip(
+                (line, head), c.arrow(*corners[k], *corners[k + 1]), strict=True
+            ):
+                drawn = np.array(re.findall(r"-?[\d.]+", path), float)
+                np.testing.assert_allclose(drawn, ours, atol=0.0501)

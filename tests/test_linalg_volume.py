@@ -8,6 +8,7 @@ import mpmath
 import numpy as np
 import pytest
 import sympy as sp
+import torch
 from chapter_code import chapter
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -402,3 +403,16 @@ def test_a_point_beside_a_long_edge(c):
     assert c.winds((100001, 1), triangle) == 0
     small = np.array([(0, 0), (200, 0), (200, 200), (0, 200)], np.uint8)
     assert [c.winds(q, small) for q in ((100, 100), (0, 7), (255, 9))] == [2, 1, 0]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(-(2**62), 2**62), min_size=4, max_size=4))
+def test_torch_and_what_is_read_once_have_the_same_determinant(c, entries):
+    """Kind: whole numbers that wrap, rows that can be read once. Witness: ad - bc in Python's."""
+    a, b, c_, d = entries
+    rows, truth = [[a, b], [c_, d]], a * d - b * c_
+    for name in ("leibniz", "by_rules", "bareiss"):
+        for given_rows in (torch.tensor(rows), zip((a, c_), (b, d), strict=True)):
+            value = getattr(c, name)(given_rows)
+            value = value[0] if name == "leibniz" else value
+            assert value == truth and type(value) is int, name

@@ -169,3 +169,13 @@ def test_scores_that_are_no_real_numbers_are_refused(c):
     for bad in ([math.nan, 1.0], [math.inf, 0.0]):
         with pytest.raises(ValueError, match=r"nan or \+inf"):
             c.careful_loss(bad, 1)
+
+
+@pytest.mark.parametrize("shape", [(0,), (3, 0), (2, 0, 3)])
+def test_an_axis_without_scores_is_refused_in_words(c, shape):
+    z, axis = np.zeros(shape), shape.index(0)
+    for log_softmax in (c.log_softmax, loss_doorkeepers.log_softmax):
+        with pytest.raises(ValueError, match=f"no scores along axis {axis}"):
+            log_softmax(z, axis=axis)
+        assert log_softmax(np.zeros((0, 3))).shape == (0, 3)  # no rows: none to refuse
+        assert log_softmax(np.float64(5)) == 0

@@ -4,6 +4,7 @@ import itertools
 import math
 import re
 import sys
+from decimal import Decimal
 from fractions import Fraction
 
 import mpmath
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from chapter_code import CHAPTERS, chapter
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 sys.path.insert(0, str(CHAPTERS))
@@ -339,8 +340,12 @@ def test_softmax_computes_in_floats(c, kind):
     assert c.softmax(z[:, :0]).shape == (2, 0)
 
 
-@given(st.sampled_from([int, np.uint8, np.int64, Fraction, float]), st.data())
-@settings(deadline=None, max_examples=40)
+NUMBERS = (int, np.uint8, np.int64, Fraction, Decimal, float)
+NUMBERS += (np.float16, np.float32, np.float64, np.longdouble, torch.tensor)
+
+
+@given(st.sampled_from(NUMBERS), st.data())
+@settings(deadline=None, max_examples=60)
 def test_intervals_are_exact_for_weights_of_every_type(kind, data):
     """Kind: numpy's integers wrap, and int / int is a float. Witness: the product of the shares."""
     rows = data.draw(
@@ -458,3 +463,47 @@ def test_bytes_in_an_array_of_any_type_are_the_bytes(c, kind, data, order):
         assert c.view_entropy(data * 9, array.dtype.type(1)) == c.view_entropy(
             data * 9, 1
         )
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.floats(-0.499, 0.499), st.integers(-40, 0))
+def test_a_tiny_divergence_keeps_all_its_digits(c, move, power):
+    """Kind: t - ln(1 + t) by subtraction loses 1/t digits. Witness: mpmath, for the same floats."""
+    step = abs(move) * 2.0**power / 2  # q is p and 1 - p, moved
+    q = [0.5 - step, 0.5 + step]
+    assume(q[0] + q[1] == 1)  # so that nothing is divided again
+    with mpmath.workdps(60):
+        truth = mpmath.fsum(
+            x * mpmath.log(x / y) - x + y
+            for x, y in zip([mpmath.mpf(0.5)] * 2, q, strict=True)
+        )
+    # s t, less a third of it at most: ten roundings, three of them in s
+    assert math.isclose(c.kl([0.5, 0.5], q), truth, rel_tol=32 * 2**-52)
+
+
+@pytest.mark.parametrize("kind", ["f2", "f4", "f8", "g"])
+@pytest.mark.parametrize("size", [1, 2049, 70_000])
+def test_long_rows_have_shares_in_every_type(c, kind, size):
+    """Kind: a sum in a type that is too narrow. Witness: 1/n, rounded once."""
+    z = np.full(size, 3, kind)
+    share = c.softmax(z)
+    assert share.dtype == z.dtype
+    # a sum of ones in pairs is exact in float32; then one quotient and one rounding
+    room = {"rtol": max(np.finfo(kind).eps, 2**-52)}
+    room["atol"] = 2**-24 if kind == "f2" else 0  # below 2^-14 float16 has steps of it
+    np.testing.assert_allclose(share.astype(float), 1 / size, **room)
+
+
+@pytest.mark.parametrize("make", ["Counter256", "Surprised"])
+@pytest.mark.parametrize("bad", [-1, 256, 300, 65.0])
+def test_a_byte_that_is_none_is_refused_before_it_is_counted(c, make, bad):
+    """Kind: a refusal that leaves half of a change behind. Witness: a model that never met it."""
+    met, never = getattr(c, make)(2), getattr(c, make)(2)
+    for model in (met, never):
+        for byte in b"AB":
+            model.learn(byte)
+    with pytest.raises((ValueError, TypeError)):
+        met.learn(bad)
+    np.testing.assert_array_equal(met.cumulative(), never.cumulative())
+    assert met.views == never.views
+    assert all(not (met.counts[v] - never.counts[v]).any() for v in [*met.counts])

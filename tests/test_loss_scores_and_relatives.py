@@ -431,3 +431,29 @@ def test_a_pair_of_logits_is_the_last_axis():
     logits = ch.pair(z)
     assert logits.shape == (2, 3, 2)
     torch.testing.assert_close(F.softmax(logits, -1)[..., 1], torch.sigmoid(z))
+
+
+@few
+@given(st.integers(2, 4), st.integers(1, 4), st.data())
+def test_labels_of_a_shape_that_would_be_stretched_are_refused(n, k, data):
+    """Kind: numbers that broadcast in silence. F.cross_entropy refuses each of these."""
+    z, w = torch.zeros(n, k), torch.ones(k)
+    shape = data.draw(st.sampled_from([(n, 1), (1, n), (1,), (n + 1,), ()]))
+    y = torch.zeros(shape, dtype=torch.int64)
+    with pytest.raises((ValueError, RuntimeError)):
+        F.cross_entropy(z, y)
+    for call in (
+        lambda: ch.focal(y, z, 2),
+        lambda: ch.weighted(y, z, w),
+        lambda: ch.with_z_loss(y, z, 0.1),
+        lambda: ch.cross_entropy(ch.one_hot(y, k), z),
+        lambda: ch.distil(z, torch.zeros(*shape, k), 1.0),
+        lambda: ch.reliability(z, y),
+    ):
+        with pytest.raises(ValueError, match="logits"):
+            call()
+
+
+def test_bins_are_counted_in_whole_numbers():
+    with pytest.raises(TypeError, match="integer"):
+        ch.reliability(torch.eye(2), torch.tensor([0, 1]), 1.5)

@@ -104,3 +104,39 @@ def test_the_explorable_shows_what_python_draws(run_script, merges):
 def test_what_is_certain_takes_no_bits_and_not_minus_none():
     for certain in ([], [1.0], [1.0] * 3):
         assert str(ch.total_bits(certain)) == "0.0"
+
+
+@few
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=30), st.integers(0, 3))
+def test_what_can_be_read_once_is_read_once(ids, spare):
+    """Kind: an iterator that a first look empties. Witness: the list."""
+    size = len(set(ids)) + spare
+    ours = ch.laplace(iter(ids), np.int8(size))
+    np.testing.assert_array_equal(ours, ch.laplace(ids, size))
+    text = "".join(map(str, ids)) + "01"
+    once = ch.byte_pairs(iter(text), iter(np.array([0, 1], np.int8)))
+    assert once == ch.byte_pairs(text, [0, 1])
+
+
+def test_positions_do_not_wrap_in_the_type_of_the_size():
+    ids = [0] * 300
+    np.testing.assert_array_equal(ch.laplace(ids, np.int8(2)), ch.laplace(ids, 2))
+
+
+@few
+@given(
+    st.sampled_from([np.float16, np.float32, float]),
+    st.lists(st.floats(2**-14, 1), min_size=1, max_size=9),
+    st.integers(1, 9000),
+)
+def test_sums_are_taken_in_doubles(kind, probabilities, times):
+    """Kind: a sum in a type that is too narrow. Witness: math.fsum of the same numbers."""
+    p = np.tile(np.array(probabilities, kind), times)
+    nats = math.fsum(-math.log(x) for x in p.tolist())
+    # each logarithm is off by an ulp, the sum in pairs by some log2(n) + 8 of them
+    near = {"rel_tol": 64 * 2**-52, "abs_tol": 0}
+    assert math.isclose(ch.total_bits(p), nats / math.log(2), **near)
+    mean = nats / len(p)
+    assert math.isclose(
+        ch.perplexity(p), math.exp(mean), rel_tol=64 * 2**-52 * (1 + mean)
+    )
