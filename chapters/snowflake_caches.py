@@ -24,6 +24,7 @@ def zipf(count, alpha):
 def sample(p, size, rng):
     """Draw file numbers with probabilities p."""
     probabilities(p)
+    p = np.asarray(p, float)
     return np.minimum(np.searchsorted(p.cumsum(), rng.random(size)), len(p) - 1)
 
 
@@ -72,10 +73,10 @@ def replay(requests, sizes, capacity, place, push=None):
 
 def settled(p, size, rng):
     """Return an LRU cache after endless requests: the files by age of last request."""
-    probabilities(p)
-    cache = LRU(size)
-    ages = rng.exponential(1 / p)  # independent Poisson clocks, read backwards
-    for file in np.argsort(ages)[:size][::-1].tolist():
+    rates, cache = probabilities(p), LRU(size)
+    asked = np.flatnonzero(np.asarray(p, float))  # what nobody asks for is in no cache
+    ages = rng.exponential(1 / rates)  # independent Poisson clocks, read backwards
+    for file in asked[np.argsort(ages)[: cache.capacity]][::-1].tolist():
         cache.use(file)
     return cache
 

@@ -176,7 +176,8 @@ class Block:
     def admit(self, kind, name, key, call, start):
         """Let a widget be drawn here, or raise what Streamlit raises.
 
-        A start that is an error is raised once the widget has its name.
+        A start that is an error is raised once the widget has its name, a selectbox's
+        just before.
         """
         session, place = self.session, self.here
         refuse(session.cached, f"a {kind} in a cached function")
@@ -185,6 +186,8 @@ class Block:
         refuse(kind in TRIGGERS and key in session.kept, "a button of which was said")
         if kind in TRIGGERS and key in session.said:
             raise StreamlitValueAssignmentNotAllowedError(key=key)
+        if isinstance(start, Exception) and kind == "selectbox":
+            raise start  # a radio has its name by then
         session.claim(kind, name, key)
         if isinstance(start, Exception):
             raise start
@@ -237,7 +240,8 @@ class Widget:
             if isinstance(value, numbers.Real) and low <= value <= high:
                 return type(self.value)(value)  # the browser sends floats
         elif type(value) is (str if self.kind == "text_input" else bool):
-            return value
+            if self.offer is None or len(value) <= self.offer:
+                return value
         raise ValueError(f"no user can set {self.kind} {self.label!r} to {value!r}")
 
 
@@ -626,8 +630,6 @@ class Chosen(Worked):
         refuse(len(set(texts)) < len(texts), "two options that read alike")
         if index is not None and options and not 0 <= index < len(options):
             start = StreamlitValueOutOfRangeError("index", index, 0, len(options) - 1)
-            if kind == "selectbox":
-                raise start  # a radio has its name by then
         else:
             start = options[index] if options and index is not None else None
         told = {"label": label, "options": texts, "index": index}

@@ -36,3 +36,10 @@ def test_the_tree_has_an_answer_for_everything(end, trimmed, one, other):
         assert verdict in ("arenas × threads", "retention")
     else:
         assert "fragmentation" in verdict or "survivors" in verdict
+
+
+def test_the_two_ways_to_count_threads_agree_also_without_a_job():
+    assert climbs.by_enumeration(3, 0) == 0
+    for t in range(1, 5):
+        for j in range(5):
+            assert climbs.by_enumeration(t, j) == climbs.expected_threads(t, j)

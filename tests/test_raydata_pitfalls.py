@@ -147,6 +147,17 @@ def test_two_stages_equal_one(pitfalls, values, parts):
         assert sorted(stage(merged)["value"]) == sorted(stage(group)["value"]) == result
 
 
+@calm
+@given(st.lists(st.integers(-50, 50), max_size=6), st.integers(0, 8))
+def test_the_top_k_are_the_k_largest_also_none(pitfalls, values, k):
+    group = {"key": np.zeros(len(values), int), "value": np.array(values, int)}
+    found = pitfalls.top(group, k)
+    assert sorted(found["value"]) == sorted(values)[max(0, len(values) - k) :]
+    assert len(found["key"]) == min(k, len(values))
+    with pytest.raises(ValueError, match="the top -1"):
+        pitfalls.top(group, -1)
+
+
 INTEGERS = ["int8", "uint8", "int16", "int32", "uint32", "int64", "uint64", "bool"]
 
 

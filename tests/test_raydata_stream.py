@@ -209,6 +209,19 @@ def test_the_least_batch_is_least(cost, dressing, waste):
     assert m == 1 or wasted(m // 2) > waste
 
 
+@pytest.mark.parametrize("place", range(3))
+@pytest.mark.parametrize("bad", [0, -1, -math.inf, math.nan])
+def test_prices_for_which_no_batch_is_large_enough_are_refused(place, bad):
+    """Kind: a search without an end. A dressing that costs nothing needs no batch at all."""
+    arguments = [1, 1, Fraction(1, 10)]
+    arguments[place] = bad
+    if place == 1 and bad == 0:
+        assert model.least_batch(*arguments) == 1
+        return
+    with pytest.raises(ValueError, match="no batch"):
+        model.least_batch(*arguments)
+
+
 @given(st.permutations([k for k in range(6) for _ in range(2)]), st.integers(0, 6))
 def test_a_log_told_once_is_the_same_log(order, early):
     """Both helpers go through the lines twice."""

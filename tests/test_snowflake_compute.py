@@ -624,3 +624,75 @@ def test_weights_that_leave_the_floats_are_refused_and_by_integral_wants_shares(
     assert compute.zipf(400, 400.0)[0] == 1
     with pytest.raises(ValueError, match="sum to 1"):
         compute.by_integral([2.0, 2.0], 1)
+
+
+@quick
+@given(st.integers(2, 2000), st.sampled_from([float, np.float64, Fraction]))
+def test_demands_that_cancel_need_the_mean_alone(n, kind):
+    """Kind: a root of what rounding has pushed below 0. (n − 1) ϱ rounds to −1 but for 2⁻⁵³, so n times the square under
+    the root is at most that, twice with its own rounding."""
+    rho = Fraction(-1, n - 1) if kind is Fraction else kind(-1 / (n - 1))
+    assert 0 <= compute.pooled(n, rho) - 0.25 <= 0.75 * math.sqrt(2**-52 / n) + 2**-53
+
+
+def test_pooling_takes_numbers_of_numpy_as_their_values():
+    for n in (np.uint8(200), np.int64(200)):
+        for rho in (np.float16(0.5), np.float32(0.5), Fraction(1, 2)):
+            assert compute.pooled(n, rho) == compute.pooled(200, 0.5)
+
+
+hours = st.fractions(0, 100, max_denominator=50)
+
+
+@quick
+@given(hours, hours, st.integers(1, 50), st.integers(1, 50), st.integers(1, 200))
+def test_a_bill_is_that_of_its_serial_and_shared_part(s, p, few, more, count):
+    """The witness is Amdahl's model itself, with exact numbers."""
+    fast = few + more
+    long, slow = s + p / few, s + p / fast
+    assert compute.bill(count, slow, fast, few, long) == s * count + p
+    rounded = compute.bill(count, float(slow), fast, few, float(long))
+    # each of two bills is off by a few roundings, and count / more carries that on
+    slack = 2**-50 * fast * (float(long) + 1) * (1 + count)
+    assert abs(rounded - float(s * count + p)) <= slack
+    if p:
+        for bad in (slow - p / 1000 if not s else p / (2 * fast), long + 1):
+            with pytest.raises(ValueError, match="no s, p ≥ 0"):
+                compute.bill(count, bad, fast, few, long)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(128, 1.0), (8, 2, 4, 4), (0, 2.0), (8, math.nan), (8, 2, 4, 0), (8, 2, 4, 32)],
+)
+def test_a_bill_that_no_model_gives_is_refused(arguments):
+    with pytest.raises(ValueError, match="no s, p ≥ 0"):
+        compute.bill(*arguments)
+
+
+@pytest.mark.parametrize("v, n", [(64, 0), (0, 8), (64, -1), (64, math.nan)])
+def test_no_spread_without_a_node_or_a_point(v, n):
+    with pytest.raises(ValueError, match="a node and a point"):
+        compute.spread(v, n)
+
+
+@quick
+@given(
+    st.lists(st.integers(0, 9), min_size=1, max_size=5).filter(any), st.integers(1, 5)
+)
+def test_shares_may_come_in_a_list_and_sizes_from_numpy(weights, size):
+    """Kind: a list where an array is meant, a share of 0, a size that numpy counted."""
+    p = [w / sum(weights) for w in weights]
+    asked = {i for i, w in enumerate(weights) if w}
+    size = min(size, len(asked))
+    assert compute.king(p, np.int64(size)) == compute.king(p, size)
+    with np.errstate(all="raise"):
+        for draw in (
+            lambda p: compute.sample(p, 20, np.random.default_rng(1)).tolist(),
+            lambda p: [*compute.settled(p, size, np.random.default_rng(1)).held],
+            lambda p: compute.simulate(p, size, np.random.default_rng(1), 300),
+        ):
+            assert draw(p) == draw(tuple(p)) == draw(np.array(p))
+        for room in (size, np.int64(size), len(p)):
+            held = compute.settled(p, room, np.random.default_rng()).held
+            assert held.keys() <= asked and len(held) == min(room, len(asked))

@@ -290,6 +290,154 @@ def test_a_row_is_stored_as_it_is_or_refused(code, sort, value):
     assert value == stored or value != value and stored != stored
 
 
+def raw(cell):
+    """What Arrow holds in a cell, told without Python's times, which end at the microsecond."""
+    if not cell.is_valid:
+        return None
+    if isinstance(cell, pa.Time64Scalar):
+        return cell.value
+    if isinstance(cell, pa.DictionaryScalar):
+        return raw(cell.value)
+    if isinstance(cell, pa.ListScalar):
+        return [raw(one) for one in cell.values]
+    if isinstance(cell, pa.StructScalar):
+        return {name: raw(one) for name, one in cell.items()}
+    return repr(cell.as_py())
+
+
+LEAVES = {  # Arrow type -> values of it, as Arrow takes them
+    pa.time64("ns"): st.integers(0, 86_399_999_999_999),
+    pa.timestamp("ns"): st.integers(0, 2**60),
+    pa.float64(): st.floats(),
+    pa.float32(): st.floats(width=32),
+    pa.bool_(): st.booleans(),
+    pa.string(): st.text(max_size=2),
+    pa.string_view(): st.text(max_size=2),
+}
+
+
+@st.composite
+def columns(draw):
+    """A column of at most eight rows, its cells bare or in lists or structs."""
+    kind = draw(st.sampled_from([*LEAVES]))
+    one = st.none() | LEAVES[kind]
+    shape = draw(st.sampled_from(["bare", "list", "struct", "dictionary"]))
+    if kind == pa.string_view():
+        shape = "bare"  # Parquet does not take slices of it within a struct
+    if shape == "list":
+        kind, one = pa.list_(kind), st.none() | st.lists(one, max_size=2)
+    elif shape == "struct":
+        kind, one = (
+            pa.struct([("x", kind)]),
+            st.none() | st.fixed_dictionaries({"x": one}),
+        )
+    column = pa.array(draw(st.lists(one, max_size=8)), kind)
+    if shape == "dictionary" and kind == pa.string():
+        column = column.dictionary_encode()
+    return column
+
+
+@settings(max_examples=250, deadline=None, database=None)
+@given(column=columns(), keys=st.lists(st.integers(0, 3), min_size=8, max_size=8))
+@example(pa.array([1], pa.time64("ns")), [9])
+@example(pa.array([[1]], pa.list_(pa.time64("ns"))), [9])
+@example(pa.array([[math.nan]]), [9])
+@example(pa.array([[math.nan]]), [1])
+@example(pa.array(["a", "b"]).dictionary_encode(), [1, 0])
+def test_rows_outside_a_box_stay_as_they_are_and_those_in_it_or_they_are_refused(
+    code, column, keys
+):
+    """Kind: a row that nobody changed, and that was changed on its way through Python. The witness reads Arrow's cells."""
+    keys = keys[: len(column)]
+    old = pa.table({"id": pa.array(keys, pa.int64()), "c": column})
+    old = pq.read_table(io.BytesIO(code.parquet(old)))
+    cells = [raw(cell) for cell in old["c"]]
+    too_fine = "time64[ns]" in str(column.type) and any(k in (1, 2) for k in keys)
+    changes = {
+        "drop": (lambda r: None, {0: 0, 3: 3}),
+        "move": (lambda r: r | {"id": 7}, {0: 0, 1: 7, 2: 7, 3: 3}),
+        "keep": (lambda r: r, {0: 0, 1: 1, 2: 2, 3: 3}),
+    }
+    for what, (change, ids) in changes.items():
+        if too_fine and what != "drop":
+            with pytest.raises(ValueError, match="no nanoseconds"):
+                code.rewritten(old, {"id": (1, 2)}, change)
+            continue
+        new = code.rewritten(old, {"id": (1, 2)}, change)
+        new = pq.read_table(io.BytesIO(code.parquet(new)))
+        assert new.schema == old.schema
+        kept = [n for n, key in enumerate(keys) if ids.get(key, key) is not None]
+        kept = [n for n in kept if what != "drop" or keys[n] not in (1, 2)]
+        assert new["id"].to_pylist() == [ids.get(keys[n], keys[n]) for n in kept]
+        assert [raw(cell) for cell in new["c"]] == [cells[n] for n in kept]
+
+
+def test_two_columns_of_one_name_are_refused_in_words(code):
+    twins = pa.Table.from_arrays([pa.array([1]), pa.array([2])], ["a", "a"])
+    for where in ({}, {"a": (9, 9)}):
+        with pytest.raises(ValueError, match="two columns have one name"):
+            code.rewritten(twins, where, lambda r: r)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "fits"),
+    [
+        (pa.list_(pa.float64()), [math.nan, None, 1.5], True),
+        (pa.list_(pa.float64()), [True], False),
+        (pa.list_(pa.int64()), [1.5], False),
+        (pa.list_(pa.list_(pa.float64())), [[math.nan], None, []], True),
+        (pa.list_(pa.list_(pa.float64())), [[True]], False),
+        (pa.struct([("x", pa.float64())]), {"x": math.nan}, True),
+        (pa.struct([("x", pa.float64())]), {"x": True}, False),
+        (pa.struct([("x", pa.float64())]), {"x": 1.0, "y": 2.0}, False),
+        (pa.struct([("x", pa.float64()), ("y", pa.float64())]), {"x": 1.0}, False),
+        (pa.map_(pa.string(), pa.float64()), [("k", math.nan)], True),
+        (pa.map_(pa.string(), pa.float64()), [("k", True)], False),
+    ],
+    ids=str,
+)
+def test_what_lies_in_a_list_is_stored_as_it_is_or_refused(code, kind, value, fits):
+    schema = pa.schema([("c", kind)])
+    if fits:
+        (cell,) = code.exactly([{"c": value}], schema)["c"].to_pylist()
+        assert repr(cell) == repr(value)
+    else:
+        with pytest.raises(ValueError, match="cannot hold"):
+            code.exactly([{"c": value}], schema)
+
+
+INNER = pa.field("x", pa.int64(), nullable=False)
+
+
+@pytest.mark.parametrize("files", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("field", "good", "bad"),
+    [
+        (pa.field("c", pa.int64(), nullable=False), 1, None),
+        (pa.field("c", pa.struct([INNER])), {"x": 1}, {"x": None}),
+        (pa.field("c", pa.list_(INNER)), [1], [None]),
+    ],
+    ids=str,
+)
+def test_what_parquet_refuses_at_any_file_leaves_nothing(
+    code, folder, files, field, good, bad
+):
+    """Kind: a copy that is put before a later one is found to be impossible."""
+    schema = pa.schema([("id", pa.int64()), field])
+    for n in range(files):
+        place(code, folder, pa.Table.from_pylist([{"id": n, "c": good}], schema))
+    before = folder.sizes()
+    for at in range(files):
+        with pytest.raises(ValueError, match="non-nullable"):
+            code.prepare(
+                folder,
+                "t",
+                {},
+                lambda r, a=at: r | ({"c": bad} if r["id"] == a else {}),
+            )
+        assert folder.sizes() == before
+
+
 def test_what_is_read_may_be_told_once(code, folder, monkeypatch):
     """Kind: an iterator that is empty when it is looked at again."""
     box = {"n": (2, 2)}

@@ -5,8 +5,10 @@ import decimal
 import math
 import string
 import sys
+from fractions import Fraction
 
 import duckdb
+import mpmath
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -433,6 +435,30 @@ def test_stray_depth_refuses_what_is_no_share(code):
             code.stray_depth(0.1, k, m)
     assert code.stray_depth(1) == pytest.approx(40 * 4999 / 5001, abs=0.01)
     assert code.stray_depth(0.5, k=1, m=1) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    "eps",
+    [5e-324, 1e-310, 1e-300, 1e-12, 1e-4, Fraction(1, 1000), Fraction(1, 10**400), 1]
+    + [kind(0.5) for kind in (float, np.float16, np.float32, np.float64)],
+    ids=repr,
+)
+@pytest.mark.parametrize(
+    "k, m", [(40, 100_000), (40, 5000), (3, 1), (np.uint8(255), np.uint8(255))]
+)
+def test_stray_depth_is_that_of_its_value_in_any_type(code, eps, k, m):
+    """The witness adds up the formula with 60 digits, or more where eps is tiny. Each of k terms lies in [0, 1] and is
+    off by a few roundings of u ≤ 1; the exponent (m + 1) log(1 − eps u) carries its own relative rounding into
+    x exp(−x) ≤ 1, divided by eps (m + 1) as x is."""
+    exact = eps if isinstance(eps, Fraction) else Fraction(float(eps))
+    k_, m_ = int(k), int(m)
+    with mpmath.workdps(60 + 2 * len(str(exact.denominator // exact.numerator))):
+        e = mpmath.mpf(exact.numerator) / exact.denominator
+        g = [mpmath.mpf(i) / k_ for i in range(k_)]
+        g = [u + ((1 - e * u) ** (m_ + 1) - 1) / (e * (m_ + 1)) for u in g]
+        wanted = float(1 + 2 * mpmath.fsum(g))
+    with np.errstate(over="raise", divide="raise", invalid="raise"):
+        assert abs(code.stray_depth(eps, k, m) - wanted) <= 20 * k_ * 2**-53
 
 
 @pytest.mark.parametrize("column", ["order", "a b", 'a"b', "select", "Weiß", "x; --"])

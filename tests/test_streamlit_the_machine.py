@@ -655,6 +655,39 @@ def test_a_widget_that_is_refused_leaves_what_it_leaves_in_streamlit(raises, aga
     assert same or raises in ("slider", "said", "button")
 
 
+@pytest.mark.parametrize("word", ["st.radio", "st.selectbox", "st.sidebar.selectbox"])
+@pytest.mark.parametrize("index", [0, 5, -1])
+@pytest.mark.parametrize("call", ["print", "None"])
+@pytest.mark.parametrize("key", ["None", "'k'"])
+@pytest.mark.parametrize("first", ["", "st.checkbox('C', key='k')"])
+def test_of_two_faults_the_one_is_told_that_streamlit_tells(
+    word, index, call, key, first
+):
+    """Kind: a fault that is found before another that Streamlit finds first: a callback in a form, a bad index, a key
+    that is taken."""
+    word = word.replace("st.", "box.", 1) if "sidebar" not in word else word
+    widget = f"{word}('S', ['x', 'y'], {index}, key={key}, on_change={call})"
+    for box in ("st.form('F')", "st.container()"):
+        assert same_or_left_out(f"{first}\nbox = {box}\n{widget}")
+
+
+@pytest.mark.parametrize("most", [1, 2, 3])
+@pytest.mark.parametrize("text", ["", "a", "ab", "abc", "abcd"])
+@pytest.mark.parametrize("call", ["bad", "None"])
+def test_a_text_too_long_is_entered_by_nobody(most, text, call):
+    """Kind: a step that no user can take, noticed only after its callback has run."""
+    source = "def bad(): 1 / 0\n"
+    source += f"st.text_input('T', max_chars={most}, key='k', on_change={call})"
+    mini, real = Session(source), Real(source)
+    assert mini.run() == real.run()
+    if len(text) > most:
+        with pytest.raises(ValueError, match="no user can set text_input 'T'"):
+            mini.run({"k": text})
+        assert mini.view() == real.view()
+    else:
+        assert mini.run({"k": text}) == real.run({"k": text})
+
+
 EVERYTHING = """
 st.text((st.slider("a", 0, 9), st.number_input("b", value=1.5), st.checkbox("c")))
 st.text((st.radio("d", ["x", "y"]), st.selectbox("e", [1, 2]), st.text_input("f")))
