@@ -1,8 +1,11 @@
 """chapters/memory-that-climbs.ipynb: its programs are those of the chapter before, and its tree has no gap."""
 
 import ast
+import math
 
 import nbformat
+import numpy as np
+import pytest
 from chapter_code import CHAPTERS, chapter
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,3 +39,17 @@ def test_the_tree_has_an_answer_for_everything(end, trimmed, one, other):
         assert verdict in ("arenas × threads", "retention")
     else:
         assert "fragmentation" in verdict or "survivors" in verdict
+
+
+FIGURES = ["peak", "end", "trimmed", "one_arena", "jemalloc", "live"]
+
+
+@given(
+    st.sampled_from(FIGURES),
+    st.sampled_from([math.nan, math.inf, -math.inf, np.float32("nan")]),
+)
+def test_figures_that_measure_nothing_get_no_verdict(name, bad):
+    figures = dict.fromkeys(FIGURES, 50) | {"live": 10}
+    assert climbs.diagnose(**(figures | {"trimmed": -0.1})), "a little below the start"
+    with pytest.raises(ValueError, match="need 0 <= live <= peak"):
+        climbs.diagnose(**(figures | {name: bad}))
