@@ -41,7 +41,7 @@ def patience(timeout):
         return None
     if not timeout >= 0:  # NaN is not
         raise ValueError(f"timeout must be None or at least 0, got {timeout}")
-    return timeout
+    return float(timeout)
 
 
 class Reassembly:

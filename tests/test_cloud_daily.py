@@ -3,6 +3,7 @@
 import re
 import sys
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -130,3 +131,21 @@ def test_the_explorable_schedules_as_python_does(run_script, n, slots, thousandt
 def test_a_unit_that_fails_is_told_by_its_error():
     assert C.limited("raise KeyError('x')") == ("", "KeyError")
     assert C.limited("print(1)") == ("1\n", "")
+
+
+@calm
+@given(
+    st.sampled_from([np.uint8, np.int8, np.float16, np.uint64]),
+    st.lists(st.integers(1, 100), min_size=1, max_size=60),
+    st.integers(1, 9),
+    st.integers(0, 100),
+)
+def test_loads_and_costs_of_small_types_do_not_wrap_round(kind, loads, slots, cost):
+    """Whole numbers below 2**53: the sums of floats are exact, and on one slot so is the makespan."""
+    told = np.array(loads, kind)
+    assert C.speed_up(told, slots, kind(cost)) == C.speed_up(loads, slots, cost)
+    one = sum(loads) / (sum(loads) + cost * len(loads))
+    assert C.speed_up(told, 1, kind(cost)) == one
+    assert C.bars(told, slots, kind(cost)) == C.bars(loads, slots, cost)
+    large = np.array([2**31 - 1] * len(loads), np.int32)
+    assert C.speed_up(large, 1, 0) == 1

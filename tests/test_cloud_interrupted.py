@@ -168,3 +168,28 @@ def test_the_valley_of_the_page_is_pythons(run_script, save, mean, rho):
     best, share = C.spot(save, mean, rho)
     assert abs(float(done["said"]["every"]) - best) <= 0.6
     assert abs(float(done["said"]["share"]) - 100 * share) <= 0.6
+
+
+@calm
+@given(
+    st.sampled_from([np.uint8, np.int8, np.float16]),
+    st.integers(1, 100),
+    st.integers(1, 100),
+    st.integers(1, 100),
+    st.integers(0, 100),
+)
+def test_costs_and_segments_of_small_types_are_the_same_numbers(
+    kind, segment, cost, mean, delay
+):
+    """The same with Python's numbers, and the expected time with thirty digits."""
+    s, c, m, d = (kind(x) for x in (segment, cost, mean, delay))
+    assert C.best_segment(c, m) == C.best_segment(cost, mean)
+    assert C.best_segment(c, 1e9) == C.best_segment(cost, 1e9)
+    assert C.spot(c, m, kind(3)) == C.spot(cost, mean, 3)
+    assert C.curve(c, m, kind(3)) == C.curve(cost, mean, 3)
+    with mpmath.workdps(30):
+        grown = mpmath.expm1(mpmath.mpf(segment + cost) / mean)
+        exact = float((mean + delay) * grown / segment)
+    # exp multiplies the rounding of its argument by it, at most 200
+    assert C.factor(s, c, m, d) == pytest.approx(exact, rel=210 * 2**-52)
+    assert C.factor(np.array([s, s]), c, m, d).tolist() == [C.factor(s, c, m, d)] * 2

@@ -173,3 +173,36 @@ def test_the_explorable_schedules_as_python_does(run_script, n, cost, unequal):
     (drawn,) = done["set"].values()
     bars = cloud.draw_bars(cloud.cut(n, cost, unequal), cost)
     assert drawn.count("<rect") == bars.count("<rect") == 2 * n
+
+
+@quick
+@given(
+    st.sampled_from([np.uint8, np.int16, np.uint64, np.float16, np.bool_, int]),
+    st.lists(st.integers(0, 127), min_size=1, max_size=5),
+    st.integers(0, 60),
+    st.integers(1, 3),
+)
+def test_times_of_small_types_and_large_whole_numbers_do_not_wrap_round(
+    kind, times, power, slots
+):
+    """Python's whole numbers are the witness: on one slot, all optima and makespans are the sum."""
+    times = [t * 2**power for t in times] if kind is int else times
+    told = [kind(t) for t in times]
+    exact = [int(t) for t in told]
+    assert cloud.makespan(told, 1) == cloud.optimum(told, 1) == sum(exact)
+    assert cloud.makespan(told, slots) == cloud.makespan(exact, slots)
+    best = min(
+        max(sum(t for t, s in zip(exact, to, strict=True) if s == k) for k in to)
+        for to in itertools.product(range(slots), repeat=len(exact))
+    )
+    assert cloud.optimum(told, slots) == best
+    if kind is not int:
+        many = [kind(1)] * 5000
+        assert cloud.makespan(np.array(many), 1) == 5000
+
+
+def test_a_number_of_tasks_of_any_type_has_its_pareto_makespan():
+    for n, kind in itertools.product(
+        (1, 100, 127, 255), (np.uint8, np.int16, Fraction)
+    ):
+        assert cloud.pareto_makespan(kind(n), 2) == cloud.pareto_makespan(n, 2)

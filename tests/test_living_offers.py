@@ -2,9 +2,13 @@
 
 import math
 import re
+from fractions import Fraction
 
+import numpy as np
 import pytest
 from chapter_code import chapter
+from hypothesis import given
+from hypothesis import strategies as st
 
 OFFERS = chapter("living-offers")
 
@@ -132,3 +136,38 @@ def test_the_bars_before_the_game_are_twenty_and_stand_in_the_picture():
     assert len(bars) == 20 and all(int(y) + int(h) == 150 for y, h in bars)
     assert min(heights) >= 8 and max(heights) <= 128
     assert max(heights) > 4 * min(heights), "they differ"
+
+
+@given(
+    st.sampled_from([np.uint8, np.int8, np.uint64, np.float16, int]),
+    st.integers(1, 3),
+    st.integers(1, 3),
+    st.integers(1, 3),
+    st.data(),
+)
+def test_the_value_of_a_signal_is_that_of_pythons_sums(kind, a, x, s, data):
+    """Whole numbers: floats are exact, and the value is never negative."""
+    numbers = st.integers(0, 100)
+    u = [[data.draw(numbers) for _ in range(x)] for _ in range(a)]
+    joint = [[data.draw(numbers) for _ in range(s)] for _ in range(x)]
+    told = sum(
+        max(sum(row[i] * joint[i][k] for i in range(x)) for row in u) for k in range(s)
+    )
+    silent = max(sum(row[i] * sum(joint[i]) for i in range(x)) for row in u)
+    value = OFFERS.signal_value(np.array(u, kind), np.array(joint, kind))
+    assert value == told - silent >= 0
+
+
+@given(st.one_of(st.floats(0, 4), st.fractions(0, 4), st.integers(0, 4)))
+def test_the_worth_of_the_report_is_exact_for_any_number(v):
+    assert OFFERS.worth(v) == OFFERS.worth(Fraction(v))
+    assert (OFFERS.worth(v) > 0) == (Fraction(2, 7) < v < Fraction(8, 3))
+    assert OFFERS.worth(v) >= 0
+
+
+@pytest.mark.parametrize("n", [0, -3])
+def test_without_offers_there_is_nothing_to_skip(n):
+    assert OFFERS.first_enough(1) == OFFERS.best_skip(1)[0] == 0
+    for call in (OFFERS.first_enough, OFFERS.best_skip):
+        with pytest.raises(ValueError, match="n="):
+            call(n)

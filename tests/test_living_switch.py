@@ -1,9 +1,12 @@
 """chapters/living-switch.ipynb: its explorable is worked from the keyboard."""
 
 import random
+from graphlib import CycleError, TopologicalSorter
 
 import pytest
 from chapter_code import chapter
+from hypothesis import given
+from hypothesis import strategies as st
 
 SWITCH = chapter("living-switch")
 
@@ -66,3 +69,19 @@ def test_an_order_of_ideas_that_do_not_exist_is_refused():
     assert SWITCH.reading_order(before, {"b", "a"}, rank) == ["a", "b"]
     with pytest.raises(ValueError, match="c"):
         SWITCH.reading_order(before, {"a", "c"}, rank)
+
+
+@given(st.integers(1, 6), st.data())
+def test_a_plan_has_its_depth_and_a_circle_none(n, data):
+    """Any arrows between n ideas; the standard library's sorter is the witness of a circle."""
+    before = {
+        k: data.draw(st.sets(st.integers(0, n - 1), max_size=2)) for k in range(n)
+    }
+    try:
+        list(TopologicalSorter(before).static_order())
+    except CycleError:
+        with pytest.raises(ValueError, match="circle"):
+            SWITCH.nilpotency(before, range(n))
+    else:
+        depth = max(SWITCH.sittings(before, range(n)).values())
+        assert SWITCH.nilpotency(before, range(n)) == depth

@@ -296,3 +296,58 @@ def test_the_explorable_grants_what_python_grants(run_script, n, m):
     assert f"wasted: {100 * (1 - n / given):.1f} %" in said["waste"]
     if n > 16 * m:
         assert 1 - n / given < 1 / (m + 1)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.sampled_from([np.int64, np.uint64, np.uint32, object, list]),
+    st.lists(st.integers(0, 9) | st.integers(2**62, 2**63 - 1), min_size=3, max_size=3),
+)
+def test_weights_of_any_size_are_added_up_as_python_adds_them(kind, weights):
+    """Two births, the first dies, one birth, which dies."""
+    a, b, c = (w >> 32 if kind is np.uint32 else w for w in weights)
+    told = [a, b, c] if kind is list else np.array([a, b, c], kind)
+    events = np.array([8, 8, -2, 8, -1])
+    assert C.live_after(events, told).tolist() == [a, a + b, b, b + c, b]
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32])
+def test_many_births_of_small_floats_lose_none(kind):
+    """2**11 + 1 is no float16, 2**24 + 1 no float32; all of these sums are floats."""
+    first = kind(2**11) if kind is np.float16 else kind(2**24)
+    weights = np.concatenate([[first], np.ones(3000)]).astype(kind)
+    live = C.live_after(np.ones(3001, int), weights)
+    assert live.tolist() == [float(first) + n for n in range(3001)]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.sampled_from([np.uint8, np.int8, np.int16, np.int32, np.uint32, np.uint64]),
+    st.data(),
+)
+def test_bytes_of_any_type_have_one_class(kind, data):
+    """Kind: near the end of the type a sum in it would wrap round."""
+    most = int(np.iinfo(kind).max)
+    near = st.integers(max(1, most - 70), most)
+    n = data.draw(near | st.integers(1, min(most, 2**13)))
+    for call in (C.class_2006, C.glibc_chunk, C.run_bytes):
+        got = call(kind(n))
+        assert got == call(n) and type(got) is int
+    if n < 2**32:
+        m = data.draw(st.sampled_from([1, 2, 4, 8]))
+        assert C.granted_by(kind(m), kind(n)) == C.granted_by(m, n) >= n
+
+
+@pytest.mark.parametrize("bad", [-1, 1.5, math.nan, True, "8", None])
+def test_what_is_no_number_of_bytes_has_no_class(bad):
+    for call in (
+        C.class_2006,
+        C.glibc_chunk,
+        C.run_bytes,
+        lambda n: C.granted_by(4, n),
+    ):
+        with pytest.raises(ValueError, match="number of bytes"):
+            call(bad)
+    if bad != -1:
+        with pytest.raises(ValueError, match="power of two"):
+            C.doubling_classes(bad, 100)

@@ -1,8 +1,11 @@
 """chapters/memory-that-climbs.ipynb: its programs are those of the chapter before, and its tree has no gap."""
 
 import ast
+import math
 
 import nbformat
+import numpy as np
+import pytest
 from chapter_code import CHAPTERS, chapter
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,3 +46,17 @@ def test_the_two_ways_to_count_threads_agree_also_without_a_job():
     for t in range(1, 5):
         for j in range(5):
             assert climbs.by_enumeration(t, j) == climbs.expected_threads(t, j)
+
+
+FIGURES = ["peak", "end", "trimmed", "one_arena", "jemalloc", "live"]
+
+
+@given(
+    st.sampled_from(FIGURES),
+    st.sampled_from([math.nan, math.inf, -math.inf, np.float32("nan")]),
+)
+def test_figures_that_measure_nothing_get_no_verdict(name, bad):
+    figures = dict.fromkeys(FIGURES, 50) | {"live": 10}
+    assert climbs.diagnose(**(figures | {"trimmed": -0.1})), "a little below the start"
+    with pytest.raises(ValueError, match="need 0 <= live <= peak"):
+        climbs.diagnose(**(figures | {name: bad}))

@@ -482,3 +482,39 @@ def test_all_allocators_of_the_page_have_one_idea_of_a_whole_number(make, sizes,
         with pytest.raises(ValueError):  # twice
             heap.free(address)
     assert not any(part.used for part in parts)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.sampled_from([np.int64, np.uint64, np.uint32, object, list]),
+    st.lists(st.integers(0, 9) | st.integers(2**62, 2**63 - 1), min_size=3, max_size=3),
+)
+def test_weights_of_any_size_are_added_up_as_python_adds_them(kind, weights):
+    """Two births, the first dies, one birth, which dies."""
+    a, b, c = (w >> 32 if kind is np.uint32 else w for w in weights)
+    told = [a, b, c] if kind is list else np.array([a, b, c], kind)
+    events = np.array([1, 1, 0, 1, -2])
+    assert C.live_after(events, told).tolist() == [a, a + b, b, b + c, b]
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32])
+def test_many_births_of_small_floats_lose_none(kind):
+    """2**11 + 1 is no float16, 2**24 + 1 no float32; all of these sums are floats."""
+    first = kind(2**11) if kind is np.float16 else kind(2**24)
+    weights = np.concatenate([[first], np.ones(3000)]).astype(kind)
+    live = C.live_after(np.ones(3001, int), weights)
+    assert live.tolist() == [float(first) + n for n in range(3001)]
+
+
+@pytest.mark.parametrize("n", [2048, 1025, 1024])
+def test_a_class_that_is_full_serves_again_what_was_freed(n):
+    """2**20 units hold 2**20 / 2**k blocks; the one that is freed is the one that is handed out."""
+    heap, size = C.PerClass(), 1 << (n - 1).bit_length()
+    addresses = [heap.malloc(n) for _ in range(2**20 // size)]
+    with pytest.raises(ValueError, match="no class has room"):
+        heap.malloc(n)
+    for address in (addresses[0], addresses[len(addresses) // 2]):
+        heap.free(address)
+        assert heap.malloc(n) == address
+    with pytest.raises(ValueError, match="no class has room"):
+        heap.malloc(n)

@@ -210,3 +210,78 @@ def test_every_subset_of_six_by_hand(c):
         for s in itertools.combinations(range(6), k):
             gaps = sum(b - a > 1 for a, b in itertools.pairwise(s))
             assert c.ranges(set(s)) == gaps + 1
+
+
+SMALL = [np.uint8, np.int8, np.int16, np.uint64]
+
+
+@quick
+@given(
+    st.sampled_from(SMALL),
+    st.lists(st.integers(0, 3), min_size=1, max_size=9),
+    st.sampled_from([1, 100, 2**30, 10**9, 2**40]),
+)
+def test_long_round_trips_and_small_types_do_not_wrap_round(c, kind, G, m):
+    most, delays = 0, []
+    for i, lost in enumerate(G):
+        most = max(most, i + m * lost)
+        delays.append(most - i)
+    for told in (np.array(G, kind), np.array(G, np.int32)):
+        assert c.late(told, m).tolist() == delays
+        if m == 100:
+            assert c.late(told, kind(m)).tolist() == delays
+
+
+@pytest.mark.parametrize("kind", SMALL)
+@pytest.mark.parametrize(("m", "S"), [(100, 2), (127, 100), (7, 3)])
+def test_windows_and_streams_of_small_types_have_the_same_law(c, kind, m, S):
+    p = np.float16(0.25)  # exact
+    assert c.mean_delay_streams(p, kind(m), kind(S)) == c.mean_delay_streams(0.25, m, S)
+    assert c.mean_delay(p, kind(m)) == c.mean_delay(0.25, m)
+    for x in (0, 5, 120):
+        law = c.delay_cdf_direct(x, 0.25, m, S)
+        assert c.delay_cdf_direct(kind(x), p, kind(m), kind(S)) == law
+        assert c.delay_cdf(kind(x), p, kind(m)) == c.delay_cdf(x, 0.25, m)
+    assert c.euler(p) == c.euler(0.25)
+    assert c.reno_window(p) == c.reno_window(0.25)
+    assert c.sawtooth(p, 50) == c.sawtooth(0.25, 50)
+
+
+@pytest.mark.parametrize("m", [2.5, "2", None])
+def test_a_window_is_a_whole_number_of_packets(c, m):
+    for call in (
+        lambda: c.delay_cdf(3, 0.1, m),
+        lambda: c.delay_cdf_direct(3, 0.1, m),
+        lambda: c.mean_delay_streams(0.1, m, 1),
+    ):
+        with pytest.raises(TypeError):
+            call()
+
+
+@quick
+@given(st.sampled_from([np.uint8, np.int8, np.float16, np.uint64]), st.integers(0, 100))
+def test_losses_of_any_type_have_their_limit(c, kind, lam):
+    assert c.limit(kind(lam)) == c.limit(lam)
+    tiny = np.float16(2e-4)
+    assert c.limit(tiny) == c.limit(float(tiny)) > 0
+
+
+@quick
+@given(st.sampled_from([np.uint8, np.int8, np.uint64]), st.data())
+def test_packets_of_small_types_have_the_same_runs(c, kind, data):
+    low, high = int(np.iinfo(kind).min), int(np.iinfo(kind).max)
+    ends = st.sampled_from([low, low + 1, high - 1, high])
+    taken = data.draw(st.sets(st.integers(0, 12) | ends, max_size=9))
+    runs = sum(x - 1 not in taken for x in taken)  # of Python's numbers
+    assert c.ranges(np.array([*taken], kind)) == runs
+
+
+@quick
+@given(
+    st.one_of(
+        st.lists(st.integers(-(2**70), 2**70), unique=True, max_size=9),
+        st.lists(st.floats(allow_nan=False), unique=True, max_size=9),
+    )
+)
+def test_times_of_arrival_begin_anywhere(c, arrival):
+    assert c.bursts(arrival) == c.delivered_by(arrival)

@@ -5,6 +5,7 @@ import random
 import sys
 import threading
 import tracemalloc
+from fractions import Fraction
 from types import SimpleNamespace
 
 import nbformat
@@ -373,3 +374,14 @@ def test_a_timeout_that_is_none_is_refused_and_does_not_hang(timeout):
             tcp.finish()
         assert tcp.read(9, 0) == b"ab" and tcp.read(9, 0) == b""
     assert tcp_stream.patience(float("inf")) is None and tcp_stream.patience(2) == 2
+
+
+@pytest.mark.parametrize(
+    "timeout", [np.float32(0.01), np.uint8(0), Fraction(1, 100), 0]
+)
+def test_a_timeout_of_any_type_of_number_ends(c, timeout):
+    for tcp in (tcp_stream.TCP(), c.TCP()):
+        with pytest.raises(TimeoutError, match="no byte"):
+            tcp.read(1, timeout)
+        tcp.receive(0, b"ab")
+        assert tcp.read(9, timeout) == b"ab"
