@@ -368,6 +368,8 @@ def rate_by_quad(n, gain):
             *(-12, 12),
             points=[0],
             limit=200,
+            epsabs=0,
+            epsrel=1e-11,
         )[0]
 
     q = 0.0
@@ -383,9 +385,9 @@ def rate_by_quad(n, gain):
 def test_the_fade_rate_solves_its_equations(c, gain):
     """Kind: nodes too coarse for the step of tanh. Witness: quadrature that refines itself.
 
-    Tolerance: nodes h apart miss exp(-π² / (h √q)) of a mean, 1e-6 at gain 100; its root and the step in q, twice that.
+    Tolerance: nodes h apart miss some x³ exp(-x) of a mean, x = π² / (h √q), for tanh has its poles iπ/2 away: 1e-8 at gain 100.
     """
-    assert math.isclose(c.fade_rate(200, gain), rate_by_quad(200, gain), rel_tol=3e-6)
+    assert math.isclose(c.fade_rate(200, gain), rate_by_quad(200, gain), rel_tol=1e-8)
 
 
 def test_gains_beyond_the_nodes_are_refused(c):
