@@ -65,14 +65,19 @@ def in_floats(norm):
 
     @wraps(norm)
     def held(*given, **options):
+        given = [np.asarray(x) if np.ndim(x) else x for x in given]
+        options = {k: np.asarray(x) if np.ndim(x) else x for k, x in options.items()}
         kind = np.result_type(*given, *options.values())
         if kind.kind not in "iuf":
             raise TypeError(f"a norm takes real numbers, got {kind}")
+        if any(np.ndim(x) and not x.shape[-1] for x in given):
+            raise ValueError("a norm is taken over at least one number")
         answer = kind if kind.kind == "f" else np.dtype(float)
         wide = np.result_type(answer, np.float32)
-        read = [np.asarray(x, wide) if np.ndim(x) else x for x in given]
+        read = [x.astype(wide, copy=False) if np.ndim(x) else x for x in given]
         options = {
-            k: np.asarray(x, wide) if np.ndim(x) else x for k, x in options.items()
+            k: x.astype(wide, copy=False) if np.ndim(x) else x
+            for k, x in options.items()
         }
         return norm(*read, **options).astype(answer, copy=False)
 
@@ -80,13 +85,13 @@ def in_floats(norm):
 
 
 def in_type(turn):
-    """Let turn(x, …) compute as the attentions do, and answer in the type of x, rounding once, at the end."""
+    """Let turn(x, …), a rotation or a softmax, compute as the attentions do, and answer in the type of x, rounding once, at the end."""
 
     @wraps(turn)
     def held(x, *given, **options):
         x = np.asarray(x)
         if x.dtype.kind not in "iuf":
-            raise TypeError(f"what is turned holds real numbers, got {x.dtype}")
+            raise TypeError(f"{turn.__name__} takes real numbers, got {x.dtype}")
         answer = x.dtype if x.dtype.kind == "f" else np.dtype(float)
         wide = x.astype(np.result_type(answer, np.float32), copy=False)
         return turn(wide, *given, **options).astype(answer, copy=False)

@@ -73,6 +73,8 @@ def held_out(n):
 
 def draw(count, rng, digits=None, exam=False):
     """Return `count` numbers; each length from 1 to 6 digits is equally likely, or one is given."""
+    if digits is not None and not 1 <= (digits := index(digits)) <= 6:
+        raise ValueError(f"from 1 to 6 digits, got {digits}")
     numbers = []
     while len(numbers) < count:
         size = int(rng.integers(1, 7)) if digits is None else digits

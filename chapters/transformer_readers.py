@@ -4,6 +4,7 @@ import itertools
 import math
 from fractions import Fraction
 from functools import partial
+from operator import index
 
 import numpy as np
 import torch
@@ -130,8 +131,17 @@ def examine(model, task, count=4000):
     return hits.item(), F.cross_entropy(logits, answers).item()
 
 
+def sizes(*numbers):
+    """Return the numbers as Python's own, which do not wrap; ValueError unless all are at least 1."""
+    numbers = [index(n) for n in numbers]
+    if min(numbers) < 1:
+        raise ValueError(f"sizes are at least 1, got {numbers}")
+    return numbers
+
+
 def expected_max(n, kinds):
     """Return E[max count] / n exactly, for n values drawn evenly from `kinds`."""
+    n, kinds = sizes(n, kinds)
     mean = Fraction(0)
     for m in range(n):  # E[max] = Σ P(max > m), m from 0
         series = [Fraction(1)] + [Fraction(0)] * n
@@ -146,6 +156,7 @@ def expected_max(n, kinds):
 
 def histogram_entropy(n, kinds):
     """Return E[H(counts / n)] in nats, for n values drawn evenly from `kinds`."""
+    n, kinds = sizes(n, kinds)
     total = 0.0
     for c in range(1, n):  # c = 0 and c = n have no entropy
         chance = math.comb(n, c) * (kinds - 1) ** (n - c) / kinds**n

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from chapter_code import chapter
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.integrate import quad
 from torch import nn
 
 quick = settings(max_examples=40, deadline=None)
@@ -339,7 +340,7 @@ def test_rates_and_gains_that_are_none_are_refused(c):
         with pytest.raises(ValueError, match="no gain"):
             c.gain_for(bad)
     for bad in (math.nan, math.inf, -1):
-        with pytest.raises(ValueError, match="gain >= 0"):
+        with pytest.raises(ValueError, match="gain <= 100"):
             c.fade_rate(200, bad)
     for bad in (0, -1, math.nan, math.inf, 1e-310):
         with pytest.raises(ValueError, match="half-life"):
@@ -355,3 +356,57 @@ def test_half_lives_of_every_length_have_a_bias(c, power):
         a = mpmath.log(2) / mpmath.mpf(N)
         truth = -mpmath.log(mpmath.expm1(a)) if a < 1000 else -a
     assert c.bias_for_half_life(N) == pytest.approx(float(truth), rel=1e-14, abs=1e-14)
+
+
+def rate_by_quad(n, gain):
+    """The same mean-field equations; the means over N(0, q) by scipy's adaptive quadrature."""
+
+    def mean(f):
+        bell = math.sqrt(2 * math.pi)
+        return quad(
+            lambda z: f(math.tanh(root * z)) * math.exp(-z * z / 2) / bell,
+            *(-12, 12),
+            points=[0],
+            limit=200,
+            epsabs=0,
+            epsrel=1e-11,
+        )[0]
+
+    q = 0.0
+    for _ in range(300):
+        root, before = math.sqrt(q), q
+        q = gain**2 / 3 * mean(lambda t: t * t) + 1 / 3 + 2 / (3 * n)
+        if abs(q - before) < 1e-10 * q:
+            break
+    return gain * math.sqrt(mean(lambda t: (1 - t * t) ** 2) / 3)
+
+
+@pytest.mark.parametrize("gain", [0.5, 1, 4, 6, 10, 20, 50, 100])
+def test_the_fade_rate_solves_its_equations(c, gain):
+    """Kind: nodes too coarse for the step of tanh. Witness: quadrature that refines itself.
+
+    Tolerance: nodes h apart miss some x³ exp(-x) of a mean, x = π² / (h √q), for tanh has its poles iπ/2 away: 1e-8 at gain 100.
+    """
+    assert math.isclose(c.fade_rate(200, gain), rate_by_quad(200, gain), rel_tol=1e-8)
+
+
+def test_gains_beyond_the_nodes_are_refused(c):
+    for bad in (101, 1e10, 1e160):
+        with pytest.raises(ValueError, match="gain <= 100"):
+            c.fade_rate(200, bad)
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.uint8, np.int32, np.int64])
+@quick
+@given(data=st.data(), dilated=st.booleans())
+def test_layers_and_rates_of_every_whole_type(c, kind, data, dilated):
+    """Kind: numpy's whole numbers wrap. Witness: Python's."""
+    top = int(np.iinfo(kind).max)
+    n = data.draw(st.integers(1, top) | st.integers(top - 9, top))
+    k = data.draw(st.integers(2, 127))
+    assert c.layers_needed(kind(n), kind(k), dilated) == c.layers_needed(n, k, dilated)
+    if dilated:
+        need = c.layers_needed(n, k, True)
+        assert k**need >= n and (need == 0 or k ** (need - 1) < n)
+    gain = min(k, 100)
+    assert c.fade_rate(kind(n), kind(gain)) == c.fade_rate(n, gain)

@@ -119,3 +119,19 @@ def test_a_long_text_in_int32_costs_what_it_costs(c):
     assert c.block_flops(*sizes)[1] == 4 * 10**10 * 768
     with pytest.raises(TypeError):
         c.block_flops(1.5, 768, 3072)
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.uint8, np.int32, np.int64])
+@given(data=st.data(), biases=st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_models_of_every_whole_type_have_as_many_parameters(c, kind, data, biases):
+    """Kind: numpy's whole numbers wrap. Witness: Python's."""
+    top = min(np.iinfo(kind).max, 10**6)
+    L, d, V, context, millions = data.draw(
+        st.lists(st.integers(1, int(top)), min_size=5, max_size=5)
+    )
+    typed = c.gpt2_parameters(biases, *map(kind, (L, d, V, context)))
+    assert typed == c.gpt2_parameters(biases, L, d, V, context)
+    assert c.vocabulary_interval(kind(millions), {"d": kind(d)}) == (
+        c.vocabulary_interval(millions, {"d": d})
+    )

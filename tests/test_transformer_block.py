@@ -1,5 +1,7 @@
 """chapters/transformer-block.ipynb: random shapes against the library, and more seeds for what was measured."""
 
+import math
+
 import mpmath
 import numpy as np
 import pytest
@@ -253,3 +255,34 @@ def test_heads_broadcast_over_the_axes_before_the_text(c, lead, other):
     theirs = layer(x, y, y)[0].detach().numpy().reshape(*full, 3, 4)
     ours = c.multi_head(X, Y, c.weights_of(layer), 2)
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-13)
+
+
+@quick
+@given(
+    seed=seeds, T=st.integers(1, 6), d=st.integers(1, 6), power=st.integers(-990, 990)
+)
+def test_the_spread_does_not_know_the_unit_of_measurement(c, seed, T, d, power):
+    """Kind: squares that over- or underflow. Witness: the same tokens in a unit near 1; a power of 2 is exact."""
+    X = np.random.default_rng(seed).standard_normal((T, d))
+    share = math.sqrt(((X - X.mean(0)) ** 2).sum() / (X**2).sum())
+    room = 8 * X.size * np.finfo(float).eps
+    assert abs(c.spread(X) - share) < room
+    assert abs(c.spread(np.ldexp(X, power)) - share) < room
+
+
+@quick
+@given(rows=st.lists(st.lists(st.integers(-9, 9), min_size=2, max_size=2), min_size=1))
+def test_lists_are_normed_as_arrays_are(c, rows):
+    x, gain = np.array(rows), [2.0, 3.0]
+    np.testing.assert_array_equal(c.layer_norm(rows), c.layer_norm(x))
+    np.testing.assert_array_equal(
+        c.rms_norm(rows, gain=gain), c.rms_norm(x, np.array(gain))
+    )
+
+
+@pytest.mark.parametrize("shape", [(0,), (3, 0), (0, 0)])
+def test_a_norm_of_nothing_is_refused_in_words(c, shape):
+    for norm in (c.layer_norm, c.rms_norm):
+        with pytest.raises(ValueError, match="at least one number"):
+            norm(np.zeros(shape))
+        assert norm(np.zeros((0, 3))).shape == (0, 3), "no rows are no trouble"

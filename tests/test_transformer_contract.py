@@ -464,3 +464,29 @@ def test_a_mask_in_the_place_of_a_bias_is_refused(bad):
     one = np.ones((2, 2))
     with pytest.raises(TypeError, match="a bias holds real numbers"):
         chapter("transformer-position").attention(one, one, one, bias=bad)
+
+
+@pytest.mark.parametrize(
+    "name", ["attention", "before-attention", "the-trial", "inference"]
+)
+@pytest.mark.parametrize("kind", ["i1", "u8", "f2", "f4", "f8"])
+@pytest.mark.parametrize(
+    ("n", "top"), [(1, 1), (3, 1), (3, 9), (2049, 3), (70_000, 1), (70_000, 3)]
+)
+@settings(max_examples=5, deadline=None)
+@given(seed=SEEDS)
+def test_softmax_is_summed_in_a_type_that_holds_the_sum(name, kind, n, top, seed):
+    """Kind: a sum of many in float16. Witness: torch in float64, rounded once.
+
+    Tolerance: one rounding of the answer, by an ε of its size or the least float; n additions of ours and of torch's.
+    """
+    z = np.random.default_rng(seed).integers(0, top, n).astype(kind)
+    ours = chapter(f"transformer-{name}").softmax(z)
+    truth = torch.tensor(z.astype(float)).softmax(-1).numpy()
+    answer = np.finfo(z.dtype if kind[0] == "f" else float)
+    assert ours.dtype == answer.dtype
+    wide = np.finfo(np.result_type(answer.dtype, np.float32))
+    room = answer.eps + (n + 8) * (wide.eps + np.finfo(float).eps)
+    np.testing.assert_allclose(
+        ours.astype(float), truth, rtol=room, atol=float(answer.smallest_subnormal)
+    )

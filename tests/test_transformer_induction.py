@@ -2,15 +2,20 @@
 
 import itertools
 import math
+import sys
 from collections import Counter
 from fractions import Fraction
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from chapter_code import chapter
+from chapter_code import CHAPTERS, chapter
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+sys.path.insert(0, str(CHAPTERS))
+import transformer_readers  # noqa: E402
 
 quick = settings(max_examples=40, deadline=None)
 seeds = st.integers(0, 2**31)
@@ -151,3 +156,27 @@ def test_the_explorable_shows_the_weights_that_it_was_given(c, run_script, t):
     assert done["said"]["asks"] == letters[t - 1]
     spoken = data["s"][t - 1]
     assert done["said"]["says"] == ("another token" if spoken < 0 else letters[spoken])
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.int32, np.int64])
+@settings(max_examples=8, deadline=None)
+@given(writes=st.integers(1, 12), names=st.integers(1, 127), kinds=st.integers(1, 2))
+def test_ceilings_of_every_whole_type(c, kind, writes, names, kinds):
+    """Kind: numpy's whole numbers wrap. Witness: Python's."""
+    own = writes, names, kinds
+    typed = [kind(n) for n in own]
+    assert c.order_blind(*typed) == c.order_blind(*own)
+    for f in (c.expected_max, transformer_readers.histogram_entropy):
+        assert f(*typed[:2]) == f(*own[:2])
+
+
+@pytest.mark.parametrize("bad", [(0, 2), (3, 0), (-1, 2)])
+def test_sizes_of_nothing_are_refused(c, bad):
+    for call in (
+        c.expected_max,
+        transformer_readers.histogram_entropy,
+        lambda n, k: c.order_blind(n, k, 8),
+        lambda n, k: c.latest_batch(1, generator(0), n, k),
+    ):
+        with pytest.raises(ValueError, match="at least 1"):
+            call(*bad)

@@ -245,3 +245,14 @@ def test_tokens_are_drawn_at_every_temperature(c, kind, T):
     for bad in (0, -1.0, math.nan, math.inf):
         with pytest.raises(ValueError, match="temperature"):
             c.draw(logits, bad, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int8, np.int32, np.int64])
+@given(users=st.integers(1, 127), n_heads=st.integers(1, 127), T=st.integers(1, 127))
+@settings(max_examples=40, deadline=None)
+def test_the_largest_cache_for_every_whole_type(c, kind, users, n_heads, T):
+    """Kind: numpy's whole numbers wrap. Witness: Python's."""
+    sizes = users, n_heads, 40, 120, T
+    budget = users * c.cache_bytes(40, max(n_heads // 2, 1), 120, T)
+    typed = c.largest_kv(budget, *map(kind, sizes))
+    assert typed == c.largest_kv(budget, *sizes) and n_heads % typed == 0

@@ -267,3 +267,9 @@ def test_what_holds_no_real_numbers_is_not_turned(c, bad):
     for turn in (c.rotate, c.rotate_half_split):
         with pytest.raises(TypeError, match="real numbers"):
             turn(bad, [0])
+
+
+@pytest.mark.parametrize("n", [0, -1])
+def test_of_no_entries_nothing_is_asked(c, n):
+    with pytest.raises(ValueError, match="at least one entry"):
+        c.latest_batch(1, torch.Generator().manual_seed(0), n)

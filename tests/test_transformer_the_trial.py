@@ -245,3 +245,31 @@ def test_the_record_is_that_of_the_recorder(c):
 def test_keys_and_values_that_no_card_has_are_refused(c, keys, values, kind):
     with pytest.raises(ValueError, match="lie from 0 to"):
         c.look_up(np.array([keys], kind), np.array([values], kind), 1.0)
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.uint8, np.int32, np.int64])
+@quick
+@given(data=st.data(), seed=seeds)
+def test_fields_ceilings_and_memories_of_every_whole_type(c, kind, data, seed):
+    """Kind: numpy's whole numbers wrap. Witnesses: Python's, and float64."""
+    dilations = data.draw(st.lists(st.integers(1, 127), max_size=6))
+    n, m, kinds, k = data.draw(st.tuples(*4 * [st.integers(1, 127)]))
+    assert c.field(np.array(dilations, kind), kind(k)) == c.field(dilations, k)
+    assert c.ceiling(*map(kind, (n, m, kinds))) == c.ceiling(n, m, kinds)
+    rng = np.random.default_rng(seed)
+    keys, values = (rng.integers(0, 127, (5, d)).astype(kind) for d in (3, 2))
+    query = rng.integers(0, 127, 3).astype(kind)
+    wide = values.astype(object).T @ (keys.astype(object) @ query.astype(object))
+    np.testing.assert_array_equal(c.matrix_memory(keys, values, query), wide)
+
+
+@pytest.mark.parametrize("bad", [(4, -1, 8), (0, 1, 8), (4, 1, 0)])
+def test_ceilings_of_no_dictionary_are_refused(c, bad):
+    with pytest.raises(ValueError, match="no sizes of a dictionary"):
+        c.ceiling(*bad)
+
+
+def test_one_entry_has_none_to_swap_with(c):
+    keys, values, _ = c.recall_batch(2, generator(0), 1)
+    with pytest.raises(ValueError, match="two entries"):
+        c.swap_answer(keys, values, generator(0))

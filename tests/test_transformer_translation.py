@@ -109,3 +109,16 @@ def test_numbers_of_every_whole_type_are_the_same_numbers(c, kind, top, data):
         torch.equal(a, b)
         for a, b in zip(c.encode(np.array([n], kind)), c.encode([n]), strict=True)
     )
+
+
+@pytest.mark.parametrize("bad", [0, -1, 7, 1.5])
+def test_lengths_that_no_number_has_are_refused(c, bad):
+    with pytest.raises((ValueError, TypeError)):
+        c.draw(3, np.random.default_rng(0), digits=bad)
+
+
+@pytest.mark.parametrize("digits", range(1, 7))
+def test_drawn_numbers_have_the_length_that_was_asked_for(c, digits):
+    """Kind: numpy's whole numbers wrap. Witness: Python's, from the same dice."""
+    drawn = [c.draw(9, np.random.default_rng(1), d) for d in (digits, np.int8(digits))]
+    assert drawn[0] == drawn[1] and {len(str(n)) for n in drawn[0]} == {digits}

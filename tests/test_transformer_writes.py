@@ -138,3 +138,11 @@ def test_letters_are_drawn_at_every_temperature(c, monkeypatch, T):
     for bad in (0, -1.0, math.nan, math.inf):
         with pytest.raises(ValueError, match="temperature"):
             c.continued(None, "", 1, np.random.default_rng(0), bad)
+
+
+@pytest.mark.parametrize("reach", [0, -1, 0.5, math.nan])
+def test_a_query_that_sees_nothing_is_refused(c, reach):
+    torch.manual_seed(0)
+    model = c.Decoder(c.Shape(7, d=4, n_heads=2, n_kv=1, n_layers=1))
+    with pytest.raises(ValueError, match="at least its own letter"):
+        c.look(model, torch.zeros(1, 3, dtype=torch.long), reach)
