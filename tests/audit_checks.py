@@ -12,7 +12,7 @@ it under the arithmetic of other processors, as elsewhere.py does.
 What was seen is kept in data/audit.yml, with the chapter's code as a digest; what was seen of other code is struck out. A
 chapter that was audited as it stands is not audited again, but for its survivors, on which a new test is tried. A survivor
 there may be given a `reason` by hand: that of a change that changes nothing. Of a chapter that starts engines, `breaks` and
-`seeds` run the cells that need none (no_engines.py), and with them, whole, the changes that by_hand.yml lists. A program is
+`seeds` run the cells that need none (no_engines.py); what these do not notice, and what by_hand.yml lists, is tried whole. A program is
 given up after a minute and six times what the chapter took.
 """
 
@@ -221,6 +221,10 @@ class Chapter:
             )
         return json.loads(done.stdout) if done.stdout else None
 
+    def noticed_with_engines(self, changed, seconds):
+        """Does the whole chapter, if it starts engines, fall with other sources for the programs in `changed`?"""
+        return self.starts_engines and self.run(changed, seconds, engines=True)
+
     def leave_out(self):
         """Find which cells need an engine; only the others can be broken."""
         if self.starts_engines:
@@ -305,7 +309,7 @@ def audit_breaks(chapter, given, side, old):
     for (place, changed), how in zip(rows, ends, strict=True):
         if not how and chapter.tests_notice(changed, 600 + patience):
             by_tests += 1
-        elif not how:
+        elif not how and not chapter.noticed_with_engines(changed, 600 + patience):
             survivors.append(place)
             print(f"  survived: {place['place']}  {place['change']}", flush=True)
     return {
