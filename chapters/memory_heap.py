@@ -3,6 +3,8 @@
 from bisect import bisect_left, insort
 from operator import index
 
+import numpy as np
+
 POLICIES = "best fit", "first fit", "next fit", "newest first"
 
 
@@ -14,6 +16,16 @@ def whole(number):
         return None if isinstance(number, bool) else int(index(number))
     except TypeError:
         return None
+
+
+def ample(weights):
+    """Return weights to be summed: whole numbers exactly, floats as doubles."""
+    weights = np.asarray(weights)
+    kind = weights.dtype.kind
+    if kind in "biu":
+        small = np.abs(weights.astype(float)).sum() < 2**62
+        return weights.astype(np.int64 if small else object)
+    return weights.astype(np.result_type(weights, float)) if kind == "f" else weights
 
 
 def check_size(n):
