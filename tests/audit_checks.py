@@ -257,7 +257,7 @@ class Chapter:
         return done.returncode == 1
 
 
-def drawn_breaks(chapter, given):
+def drawn_breaks(chapter, places, draw):
     """Return how many places can be broken; and of those drawn the place, the change in words, and the changed programs."""
     sites = []
     for name, (source, check) in chapter.programs.items():
@@ -267,7 +267,7 @@ def drawn_breaks(chapter, given):
             continue
         sites += [(name, number) for number in range(len(nodes))]
     rows = []
-    for name, number in Random(given.draw).sample(sites, min(given.places, len(sites))):
+    for name, number in Random(draw).sample(sites, min(places, len(sites))):
         source, check = chapter.programs[name]
         tree = ast.parse(source)
         node = list(breakable(tree, check))[number]
@@ -291,7 +291,9 @@ def breaks_by_hand(chapter):
 
 def audit_breaks(chapter, given, side, old):
     """`old`: the row of this very code; then its survivors are tried on the tests of today, and nothing else."""
-    possible, drawn = drawn_breaks(chapter, given)
+    places = old["tried"] - old["by_hand"] if old else given.places
+    draw = old.get("draw", given.draw)
+    possible, drawn = drawn_breaks(chapter, places, draw)
     rows = drawn + breaks_by_hand(chapter)
     if old:
         left = [s for s in old["survivors"] if "reason" not in s]
@@ -317,7 +319,7 @@ def audit_breaks(chapter, given, side, old):
         "tried": len(drawn) + len(chapter.by_hand),
         "by_hand": len(chapter.by_hand),
         "by_tests": by_tests,
-        "draw": given.draw,
+        "draw": draw,
         "survivors": survivors,
     }
 
