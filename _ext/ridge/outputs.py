@@ -33,6 +33,7 @@ def merge(app, docname, source):
         return
     app.env.note_dependency(str(STORE / path.name))
     notebook = nbformat.reads(source[0], 4)
+    app.env.metadata[docname]["ridge_book"] = dict(notebook.metadata.get("book", {}))
     executed = stored(path)
     if executed is None:
         logger.warning(
@@ -55,7 +56,6 @@ def merge(app, docname, source):
                 location=docname,
             )
     app.env.metadata[docname]["run_seconds"] = executed.metadata["run"]["seconds"]
-    app.env.metadata[docname]["ridge_book"] = dict(notebook.metadata.get("book", {}))
     app.env.metadata[docname]["words"] = {
         index: state(cell)[1] for index, cell in enumerate(notebook.cells) if "check" in cell.metadata.get("tags", [])
     }
