@@ -69,6 +69,10 @@ def test_outcomes_of_small_types_are_the_same_numbers(kind, r, V):
     assert strength == {"a": V / 2, "b": V / 2}
 
 
+def test_an_expectation_begins_at_0():
+    assert YEAR.rule([1, 0], 0.5).tolist() == [0.5, 0.25]
+
+
 @pytest.mark.parametrize("kind", [int, np.uint8, np.int8, bool])
 def test_a_chain_is_told_to_floats_and_not_to_an_array_of_whole_numbers(kind):
     with pytest.raises(TypeError, match="must be floats"):
