@@ -548,3 +548,9 @@ def test_boxes_and_rows_are_refused_in_words_where_they_do_not_fit():
             check_box(box, row)
     with pytest.raises(TypeError, match="NULL"):
         check_box({"a": (None, 1)}, row)
+
+
+def test_the_first_pruner_is_right_of_and_and_or(code):
+    stats, some, none = {"a": code.fold([10, 40])}, ("=", "a", 20), ("=", "a", 99)
+    assert code.naive(("or", some, none), stats)
+    assert not code.naive(("and", some, none), stats)
