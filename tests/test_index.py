@@ -30,9 +30,10 @@ def test_what_is_no_hill_is_refused(S):
 def test_the_hill_is_drawn_as_its_script_draws_it(browser):
     """Python draws the beginning, the script what follows, from the same beginning: the two must meet there."""
     drawn = home_hill.picture(np.array(HILL))
-    page = browser.new_page()
+    page = browser.new_page(reduced_motion="reduce")  # else it soon turns by itself
     page.set_content(home_hill.walk_round(HILL).data)
-    page.wait_for_timeout(100)
+    for degrees in ("90", "0"):
+        page.locator("[name=walked]").fill(degrees)
     now = page.evaluate("document.querySelector('figure svg').outerHTML")
     page.close()
 

@@ -298,28 +298,6 @@ def test_the_explorable_grants_what_python_grants(run_script, n, m):
         assert 1 - n / given < 1 / (m + 1)
 
 
-@settings(max_examples=100, deadline=None)
-@given(
-    st.sampled_from([np.int64, np.uint64, np.uint32, object, list]),
-    st.lists(st.integers(0, 9) | st.integers(2**62, 2**63 - 1), min_size=3, max_size=3),
-)
-def test_weights_of_any_size_are_added_up_as_python_adds_them(kind, weights):
-    """Two births, the first dies, one birth, which dies."""
-    a, b, c = (w >> 32 if kind is np.uint32 else w for w in weights)
-    told = [a, b, c] if kind is list else np.array([a, b, c], kind)
-    events = np.array([8, 8, -2, 8, -1])
-    assert C.live_after(events, told).tolist() == [a, a + b, b, b + c, b]
-
-
-@pytest.mark.parametrize("kind", [np.float16, np.float32])
-def test_many_births_of_small_floats_lose_none(kind):
-    """2**11 + 1 is no float16, 2**24 + 1 no float32; all of these sums are floats."""
-    first = kind(2**11) if kind is np.float16 else kind(2**24)
-    weights = np.concatenate([[first], np.ones(3000)]).astype(kind)
-    live = C.live_after(np.ones(3001, int), weights)
-    assert live.tolist() == [float(first) + n for n in range(3001)]
-
-
 @settings(max_examples=200, deadline=None)
 @given(
     st.sampled_from([np.uint8, np.int8, np.int16, np.int32, np.uint32, np.uint64]),

@@ -21,6 +21,7 @@ sys.path.insert(0, str(CHAPTERS))
 import memory_heap  # noqa: E402
 
 C = chapter("memory-what-an-allocator-does")
+PAPER = chapter("memory-jemalloc-2006")
 POLICIES = ["best fit", "first fit", "next fit", "newest first"]
 whole_numbers = st.sampled_from([int, np.int8, np.uint8, np.int64, np.uint64])
 calls = st.lists(st.tuples(st.booleans(), st.integers(1, 40)), max_size=120)
@@ -490,11 +491,12 @@ def test_all_allocators_of_the_page_have_one_idea_of_a_whole_number(make, sizes,
     st.lists(st.integers(0, 9) | st.integers(2**62, 2**63 - 1), min_size=3, max_size=3),
 )
 def test_weights_of_any_size_are_added_up_as_python_adds_them(kind, weights):
-    """Two births, the first dies, one birth, which dies."""
+    """Two births, the first dies, one birth, which dies; as both chapters of traces write it."""
     a, b, c = (w >> 32 if kind is np.uint32 else w for w in weights)
     told = [a, b, c] if kind is list else np.array([a, b, c], kind)
-    events = np.array([1, 1, 0, 1, -2])
-    assert C.live_after(events, told).tolist() == [a, a + b, b, b + c, b]
+    for code, events in ((C, [1, 1, 0, 1, -2]), (PAPER, [8, 8, -2, 8, -1])):
+        live = code.live_after(np.array(events), told)
+        assert live.tolist() == [a, a + b, b, b + c, b]
 
 
 @pytest.mark.parametrize("kind", [np.float16, np.float32])
@@ -502,8 +504,9 @@ def test_many_births_of_small_floats_lose_none(kind):
     """2**11 + 1 is no float16, 2**24 + 1 no float32; all of these sums are floats."""
     first = kind(2**11) if kind is np.float16 else kind(2**24)
     weights = np.concatenate([[first], np.ones(3000)]).astype(kind)
-    live = C.live_after(np.ones(3001, int), weights)
-    assert live.tolist() == [float(first) + n for n in range(3001)]
+    for c in (C, PAPER):
+        live = c.live_after(np.ones(3001, int), weights)
+        assert live.tolist() == [float(first) + n for n in range(3001)]
 
 
 @pytest.mark.parametrize("n", [2048, 1025, 1024])
