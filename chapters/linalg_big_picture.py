@@ -171,7 +171,8 @@ def picture(A, r, n, e, alt):
         f'<path class="{k}" d="{at[f".{k} d"]}" {s}/>' for k, s in style.items()
     )
     falls = u[0] * u[1] < 0  # then Ax has room below its line, and b is above it
-    place = {"p": 'x="-8" y="18" text-anchor="end"'} if falls else {}
+    place = {"b": 'x="2" y="-8"'}  # its tip can come near the edge of the picture
+    place |= {"p": 'x="-8" y="18" text-anchor="end"'} if falls else {}
     beside = 'x="7" y="-6"'
     tips = "".join(
         f'<g class="t{k}" transform="{at[f".t{k} transform"]}"{take}>{hit}<circle r="4" fill="{ink}"/>'
