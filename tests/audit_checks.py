@@ -134,6 +134,22 @@ def broken(node):
     return f"{before} → {words()}"
 
 
+def statements(source):
+    """The texts of a program's statements: the same however they are spread over cells, with or without words between."""
+    try:
+        body = ast.parse(source).body
+    except SyntaxError:  # a magic line
+        return [source]
+    lines = source.splitlines()
+    begins = [
+        min(n.lineno for n in (s, *getattr(s, "decorator_list", []))) for s in body
+    ]
+    return [
+        "\n".join(lines[begin - 1 : s.end_lineno])
+        for begin, s in zip(begins, body, strict=True)
+    ]
+
+
 class Chapter:
     """A chapter as programs: {name: (source, is it a check)} of its cells and of the modules that no other chapter imports."""
 
@@ -154,9 +170,13 @@ class Chapter:
         self.starts_engines = bool(ENGINES.search(text))
         self.left_out, by_hand = set(), yaml.safe_load(BY_HAND.read_text("utf-8"))
         self.by_hand = by_hand.get(path.stem, [])
-        self.digest = hashlib.sha256(
-            repr([sorted(self.programs.items()), self.by_hand]).encode()
-        ).hexdigest()[:16]
+        changes = [(row["is"], row["becomes"]) for row in self.by_hand]
+        code = [
+            (check, text)
+            for source, check in self.programs.values()
+            for text in statements(source)
+        ]
+        self.digest = hashlib.sha256(repr([code, changes]).encode()).hexdigest()[:16]
 
     def source(self, name):
         return next(c.source for c in self.notebook.cells if c["id"] == name)

@@ -48,6 +48,19 @@ def test_what_no_check_guards_survives(small, monkeypatch):
     assert again == row | {"by_tests": 1, "survivors": row["survivors"][:1]}
 
 
+def test_a_cell_cut_in_two_is_the_same_code(small):
+    def digest(*sources):
+        cells = [new_code_cell(source) for source in sources] + CELLS[1:]
+        nbformat.write(new_notebook(cells=cells), small.path)
+        return Chapter(small.path).digest
+
+    first, twice, unseen = CELLS[0].source.split("\n\n")
+    assert digest(first, f"# two\n{twice}", unseen) == small.digest
+    assert digest(f"{first}\n{twice}", unseen) == small.digest
+    assert digest(twice, first, unseen) != small.digest
+    assert digest(first, twice, unseen.replace("7", "8")) != small.digest
+
+
 def test_a_copy_of_a_run_tells_what_a_run_from_the_start_tells(small):
     (small.path.parent / "helper.py").write_text("SIX = 6\n", "utf-8")
     small.notebook.cells[0].source += "\nfrom helper import SIX"
