@@ -11,7 +11,7 @@ from pathlib import Path
 import nbformat
 import yaml
 from docutils import nodes
-from edition import TEXTS, pairs, translated, wanted
+from edition import TEXTS, pairs, pieces, translated, wanted
 
 ZH = os.environ.get("BOOK_LANGUAGE") == "zh"
 HEADING = re.compile(r"^#+ +(.+?) *$", re.M)
@@ -57,18 +57,14 @@ def _put(cell, done):
 def translate(app, docname, source):
     """Sphinx `source-read`, after the outputs were put in."""
     path = Path(app.env.doc2path(docname))
-    app.env.note_dependency(str(TEXTS / f"{path.stem}.md"))
-    app.env.note_dependency(str(TEXTS / "words.yml"))
+    for name in (path.stem + ".md", "words.yml"):
+        app.env.note_dependency(str(TEXTS / name))
     done = translated(path)
-    heads = app.env.metadata[docname]["heads"] = []
     if path.suffix == ".md":
-        heads += HEADING.findall(source[0])
         source[0] = done.get(("page", path.stem), source[0] + MARK)
         return
     notebook = nbformat.reads(source[0], 4)
     for cell in notebook.cells:
-        if cell.cell_type == "markdown":
-            heads += HEADING.findall(cell.source)
         _put(cell, done)
     if promise := done.get(("promise", path.stem)):
         notebook.metadata.book["promise"] = promise
@@ -78,8 +74,10 @@ def translate(app, docname, source):
 
 def anchor(app, doctree):
     """Sphinx `doctree-read`, before the tables of contents: a section can also be reached by its English anchor."""
+    english = pieces(Path(app.env.doc2path(app.env.docname)))
+    heads = [head for kind, _, text in english if kind in ("page", "cell") for head in HEADING.findall(text)]
     sections = [t.parent for t in doctree.findall(nodes.title) if isinstance(t.parent, nodes.section)]
-    for section, head in zip(sections, app.env.metadata[app.env.docname].pop("heads"), strict=True):
+    for section, head in zip(sections, heads, strict=True):
         name = nodes.make_id(re.sub(r"[`*$'’]|\{\w+\}", "", head))
         if name and name not in doctree.ids:
             doctree.ids[name] = section

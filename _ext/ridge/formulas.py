@@ -21,9 +21,7 @@ UNNUMBERED = {"equation": "gathered", "gather": "gathered", "align": "aligned"}
 
 def mathml(tex, display=False):
     """Return TeX as a <math> element in text form. Raises ValueError where it does not parse."""
-    for outer, inner in UNNUMBERED.items():
-        for name in (outer, outer + "*"):
-            tex = tex.replace(f"{{{name}}}", f"{{{inner}}}")
+    tex = re.sub(r"\{(equation|gather|align)\*?\}", lambda name: f"{{{UNNUMBERED[name[1]]}}}", tex)
     if display and "\\\\" in tex and "\\begin" not in tex:
         tex = f"\\begin{{aligned}}{tex}\\end{{aligned}}"
     try:
@@ -33,12 +31,12 @@ def mathml(tex, display=False):
 
 
 def _set(translator, node, display=False):
+    tex = node.astext()
     try:
-        return mathml(node.astext(), display)
+        return mathml(tex, display)
     except ValueError as error:
-        words = "formula not understood: %s: %s"
-        logger.warning(words, error, node.astext().strip(), location=node)
-        return f"<code>{translator.encode(node.astext())}</code>"
+        logger.warning("formula not understood: %s: %s", error, tex.strip(), location=node)
+        return f"<code>{translator.encode(tex)}</code>"
 
 
 def visit_inline(translator, node):
