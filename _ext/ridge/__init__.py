@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "make"))  # `execution` knows what was run
 
-MODULES = "outputs chinese formulas claims front fold about search sources handout cards fonts page".split()
+MODULES = "outputs chinese formulas claims front fold about search sources cards page".split()
 
 
 def setup(app):

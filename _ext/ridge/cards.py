@@ -7,10 +7,10 @@ from base64 import b64encode
 from pathlib import Path
 from textwrap import wrap
 
+from fonts import FACES
 from resvg_py import svg_to_bytes
 
 from .about import address, loudest
-from .fonts import FACES
 from .front import images, rows
 from .pages import TEMPLATES
 

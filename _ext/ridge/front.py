@@ -110,12 +110,9 @@ class Gatherer:
     def chapters(self, post):
         """Return the notebooks that answer post number `post`, in the order of the book."""
         names = dict.fromkeys(claim["page"] for claim in self.claims())
-        books = {name: self.env.metadata[name].get("ridge_book", {}) for name in names}
-        return [
-            {"page": name, "title": self.env.titles[name].astext(), **book}
-            for name, book in books.items()
-            if book.get("post") == post
-        ]
+        books = [(name, self.env.metadata[name].get("ridge_book", {})) for name in names]
+        titles = self.env.titles
+        return [{"page": n, "title": titles[n].astext(), **book} for n, book in books if book.get("post") == post]
 
     def picture(self, docname, name):
         """Return address and text of a figure of another page; None where this build has no such page."""

@@ -71,6 +71,7 @@ def prepare(app):
 
 
 def setup(app):
+    app.add_css_file("fonts.css")  # make/fonts.py writes it when all pages stand
     PygmentsBridge.html_formatter = LightFormatter
     app.connect("builder-inited", prepare, priority=100)
     app.connect("html-page-context", furnish, priority=900)

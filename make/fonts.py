@@ -8,7 +8,6 @@ from base64 import b64encode
 from html import unescape
 from importlib.resources import files
 from io import BytesIO
-from pathlib import Path
 from unicodedata import combining, normalize
 
 from fontTools import configLogger, subset
@@ -72,18 +71,11 @@ def cut(name, characters):
     return file.getvalue()
 
 
-def write(app, exception):
-    """Sphinx `build-finished`, when all pages stand."""
-    if exception or app.builder.format != "html":
-        return
-    pages = "".join(p.read_text(encoding="utf-8") for p in Path(app.outdir).rglob("*.html"))
+def write(site):
+    """Write the style sheet of a built site."""
+    pages = "".join(p.read_text(encoding="utf-8") for p in site.rglob("*.html"))
     text, symbols, sheet = "".join(sorted(set(unescape(pages)))), symbols_of(pages), ""
     for name, (_, words) in FACES.items():
         font = b64encode(cut(name, symbols if name == "math" else text)).decode()
         sheet += f"@font-face {{ {words}; src: url(data:font/woff2;base64,{font}) }}\n"
-    (Path(app.outdir) / "_static" / "fonts.css").write_text(sheet, encoding="utf-8")
-
-
-def setup(app):
-    app.add_css_file("fonts.css")
-    app.connect("build-finished", write, priority=900)
+    (site / "_static/fonts.css").write_text(sheet, encoding="utf-8")
