@@ -16,7 +16,7 @@ from execution import ROOT
 
 from .chinese import say
 from .claims import find, number_of
-from .pages import TEMPLATES
+from .pages import render
 
 HOSTS = yaml.safe_load(Path(__file__).with_name("hosts.yml").read_text("utf-8"))
 REMOTE = re.compile(r"(?:(https?|ssh|git)://)?(?:[^@/]+@)?([\w.-]{2,})(:\d+)?[:/]([^:]+?)(?:\.git)?/*")
@@ -27,8 +27,7 @@ def web_address(remote):
     found = REMOTE.fullmatch(remote.strip())
     if not found or not (found[1] or "@" in remote):
         return {}
-    web = found[1] if found[1] in ("http", "https") else "https"
-    port = found[3] if found[3] and found[1] == web else ""
+    web, port = (found[1], found[3] or "") if found[1] in ("http", "https") else ("https", "")
     path = found[4].strip("/")
     return {"host": found[2], "path": path, "url": f"{web}://{found[2]}{port}/{path}"}
 
@@ -62,12 +61,11 @@ def build():
     citation = ROOT / "CITATION.cff"
     cited = yaml.safe_load(citation.read_text("utf-8")) if citation.exists() else {}
     now = float(os.environ.get("SOURCE_DATE_EPOCH", time.time()))
-    system = f"{platform.system()} {platform.machine()}"
     return {
         "version": cited.get("version", "unversioned"),
         "commit": repository().get("commit", "")[:12],
         "day": time.strftime("%Y-%m-%d", time.gmtime(now)),
-        "machine": f"Python {platform.python_version()} on {system}",
+        "machine": f"Python {platform.python_version()} on {platform.system()} {platform.machine()}",
     }
 
 
@@ -136,9 +134,8 @@ def beside(app):
     uri = app.builder.get_target_uri
     if address():
         pages = [address() + uri(d) for d in sorted(app.env.found_docs)]
-        text = TEMPLATES.get_template("sitemap.xml").render(pages=pages)
-        (Path(app.outdir) / "sitemap.xml").write_text(text, encoding="utf-8")
-    body = TEMPLATES.get_template("lost.html").render(url=address(), home=uri(app.config.root_doc))
+        (Path(app.outdir) / "sitemap.xml").write_text(render("sitemap.xml", pages=pages), encoding="utf-8")
+    body = render("lost.html", url=address(), home=uri(app.config.root_doc))
     yield "404", {"title": say("Not here"), "body": body}, "page.html"
 
 

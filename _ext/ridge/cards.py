@@ -12,7 +12,7 @@ from resvg_py import svg_to_bytes
 
 from .about import address, loudest
 from .front import images, rows
-from .pages import TEMPLATES
+from .pages import render
 
 
 def figure_of(env, docname):
@@ -28,8 +28,7 @@ def draw(title, claim, figure=None):
     """Return a card of 1200 by 630 pixels as PNG. title, claim: text; figure: an SVG as bytes, or None."""
     picture = b64encode(figure).decode() if figure else ""
     width = (22, 40) if figure else (44, 80)
-    card = TEMPLATES.get_template("card.svg")
-    svg = card.render(title=wrap(title, width[0])[:4], claim=wrap(claim, width[1])[:8], picture=picture)
+    svg = render("card.svg", title=wrap(title, width[0])[:4], claim=wrap(claim, width[1])[:8], picture=picture)
     fonts = [str(file) for file, _ in FACES.values()]
     return svg_to_bytes(svg_string=svg, font_files=fonts, skip_system_fonts=True, dpi=96)
 

@@ -5,7 +5,6 @@ make/edition.py says where translations lie. What has none is shown in English, 
 
 import os
 import re
-from functools import cache
 from pathlib import Path
 
 import nbformat
@@ -16,16 +15,12 @@ from edition import TEXTS, pairs, pieces, translated, wanted
 ZH = os.environ.get("BOOK_LANGUAGE") == "zh"
 HEADING = re.compile(r"^#+ +(.+?) *$", re.M)
 MARK = "\n\n:::{div} untranslated\n本段尚未译出。\n:::\n"
-
-
-@cache
-def _words():
-    return yaml.safe_load((TEXTS / "words.yml").read_text("utf-8")) if ZH else {}
+WORDS = yaml.safe_load((TEXTS / "words.yml").read_text("utf-8")) if ZH else {}
 
 
 def say(text, **parts):
     """Return a text of the frame or of data/ in the language of the edition, with its {parts} filled in."""
-    text = _words().get(text, text)
+    text = WORDS.get(text, text)
     return text.format(**parts) if parts else text
 
 

@@ -22,6 +22,7 @@ HELD = {
     "witness": "an independent witness",
     "seen": "seen here",
 }
+PROVED = {"proof", "source", "symbols", "cases"}
 BECAME = {"passed": "passed", "fell": "fell on this machine", "not run": "was not run"}
 
 
@@ -46,14 +47,21 @@ def around(node, wanted):
     return node
 
 
-def _held(claim):
-    """Return in words how a claim is held, in the order of HELD."""
-    ways = {name[3:] for name in claim["classes"] if name.startswith("by-")}
+def _noted(node, docname):
+    """Return what is noted of a claim as it is read, but for its checks."""
+    ways = {name[3:] for name in node["classes"] if name.startswith("by-")}
     if strange := ways - set(HELD):
-        logger.warning("nothing is held by %s", ", ".join(sorted(strange)), location=claim)
-    if claim["realtype"] == "observation":
+        logger.warning("nothing is held by %s", ", ".join(sorted(strange)), location=node)
+    if node["realtype"] == "observation":
         ways = ways or {"seen"}
-    return [say(words) for way, words in HELD.items() if way in ways]
+    return {
+        **{name: node[name] for name in ("label", "realtype", "countertype")},
+        "page": docname,
+        "title": nodes.inline("", "", *(part.deepcopy() for part in node[0])),
+        "held": [say(words) for way, words in HELD.items() if way in ways],
+        "proved": bool(ways & PROVED),
+        "checks": [],
+    }
 
 
 def collect(app, doctree):
@@ -63,9 +71,7 @@ def collect(app, doctree):
     claims = about["claims"] = []
     for node in doctree.findall(lambda n: is_claim(n) or is_check(n)):
         if is_claim(node):
-            claim = {name: node[name] for name in ("label", "realtype", "countertype")}
-            title = nodes.inline("", "", *(part.deepcopy() for part in node[0]))
-            claims.append(claim | {"page": app.env.docname, "title": title, "held": _held(node), "checks": []})
+            claims.append(_noted(node, app.env.docname))
         elif around(node, lambda n: isinstance(n, solution_node)):
             continue  # it is the exercise's, and no claim's
         elif not claims:
@@ -83,7 +89,7 @@ def collect(app, doctree):
 
 
 def claims_of(env, docname):
-    """Return the claims of a page, in order: dicts of label, realtype, countertype, page, title, held, checks, holds."""
+    """Return the claims of a page, in order: dicts of label, realtype, countertype, page, title, held, proved, checks, holds."""
     return env.metadata.get(docname, {}).get("claims", [])
 
 

@@ -13,11 +13,10 @@ from sphinx.util import logging
 
 from .about import report
 from .chinese import said, say
-from .claims import BECAME, HELD, claims_of, find, is_claim, number_of
-from .pages import TEMPLATES
+from .claims import BECAME, claims_of, find, is_claim, number_of
+from .pages import render
 
 logger = logging.getLogger(__name__)
-PROVED = {HELD[way] for way in ("proof", "source", "symbols", "cases")}
 FIELDS = ["probability", "information", "code", "algebra", "systems"]
 # A page asks for one of these by an empty-handed `:::{div} doors`, which JupyterLab shows as it stands.
 GATHERED = {"audited", "doors", "friends", "lectures", "ledger", "licences", "names", "specimen", "tally"}
@@ -66,12 +65,11 @@ class Gatherer:
         return self.html(*(nodes.math(p, p) if n % 2 else nodes.Text(p) for n, p in enumerate(parts)))
 
     def told(self, claim):
-        """Return what a template may say of a claim: what is noted of it, its address, number and set title, and whether it is proved."""
+        """Return what a template may say of a claim: what is noted of it, its address, its number, and its title as markup."""
         return claim | {
             "href": self.to(claim["page"], claim["label"]),
             "number": number_of(self.env, claim),
             "title": self.html(*claim["title"].deepcopy()),
-            "proved": {say(way) for way in PROVED} & set(claim["held"]),
         }
 
     def claim(self, label, source):
@@ -82,37 +80,25 @@ class Gatherer:
         logger.warning(words, source, label, location=self.here)
         return {"number": label}
 
-    def contents(self):
-        """Return (caption, claims of each page) of the parts of the book, in order; pages without claims are left out."""
+    def parts(self):
+        """Return the parts of the book in order, each with its pages that have claims; what has none is left out."""
         root = self.env.config.root_doc
         trees = self.env.get_doctree(root).findall(addnodes.toctree)
         parts = [(say("Home"), [root])] + [(t["caption"] or "", [d for _, d in t["entries"]]) for t in trees]
-        return [(caption, [c for d in names if (c := claims_of(self.env, d))]) for caption, names in parts]
+        found = [(caption, [self.page(d) for d in names if claims_of(self.env, d)]) for caption, names in parts]
+        return [{"caption": caption, "pages": pages} for caption, pages in found if pages]
 
-    def claims(self):
-        """Return all claims, in the order of the book."""
-        return [claim for _, pages in self.contents() for claims in pages for claim in claims]
+    def pages(self):
+        return [page for part in self.parts() for page in part["pages"]]
 
-    def parts(self):
-        """Return the parts of the book in order, each with its pages and their claims; what has none is left out."""
-        parts = [(caption, [self.page(claims) for claims in pages]) for caption, pages in self.contents()]
-        return [{"caption": caption, "pages": pages} for caption, pages in parts if pages]
-
-    def page(self, claims):
-        name = claims[0]["page"]
-        return {
+    def page(self, name):
+        """Return what a template may say of a page: what its notebook says, address, title, claims, and how well its checks bite."""
+        return self.env.metadata[name].get("ridge_book", {}) | {
             "href": self.to(name),
             "title": self.env.titles[name].astext(),
-            "audit": dict(rows("audit.yml")).get(Path(name).name, {}),  # how well its checks bite, where that was tried
-            "claims": [self.told(claim) for claim in claims],
+            "claims": claims_of(self.env, name),
+            "audit": dict(rows("audit.yml")).get(Path(name).name, {}),
         }
-
-    def chapters(self, post):
-        """Return the notebooks that answer post number `post`, in the order of the book."""
-        names = dict.fromkeys(claim["page"] for claim in self.claims())
-        books = [(name, self.env.metadata[name].get("ridge_book", {})) for name in names]
-        titles = self.env.titles
-        return [{"page": n, "title": titles[n].astext(), **book} for n, book in books if book.get("post") == post]
 
     def picture(self, docname, name):
         """Return address and text of a figure of another page; None where this build has no such page."""
@@ -140,9 +126,8 @@ class Gatherer:
         return dict(sorted(found.items()))
 
 
-def render(app, here, template, **more):
-    text = TEMPLATES.get_template(template).render(book=Gatherer(app, here), **more)
-    return nodes.raw("", text, format="html")
+def _filled(app, here, template, **parts):
+    return nodes.raw("", render(template, book=Gatherer(app, here), **parts), format="html")
 
 
 def _places(doctree):
@@ -164,14 +149,14 @@ def rewrite(app, env):
 def fill(app, doctree, docname):
     """Sphinx `doctree-resolved`: put what was gathered into its place, and under each claim its links."""
     for place, name in _places(doctree):
-        place.parent.replace(place, render(app, docname, f"{name}.html"))
+        place.parent.replace(place, _filled(app, docname, f"{name}.html"))
     for statement in doctree.findall(lambda n: isinstance(n, nodes.section) and n["ids"] == ["proof-content"]):
         statement["ids"] = []  # sphinx-proof gives every statement of a page the same id
     for node in doctree.findall(is_claim):
         label, claim = node["label"], find(app.env, node["label"])
         number = number_of(app.env, claim)
         wrong = report(say("{number} ({label}) is wrong", number=number, label=label), label, docname)
-        node += render(app, docname, "claim.html", claim=claim, number=number, wrong=wrong)
+        node += _filled(app, docname, "claim.html", claim=claim, number=number, wrong=wrong)
 
 
 def setup(app):

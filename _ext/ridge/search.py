@@ -14,7 +14,7 @@ from docutils import nodes
 from .chinese import say
 from .claims import around, find, is_claim, number_of
 from .front import anchor_of, rows
-from .pages import TEMPLATES
+from .pages import render
 
 _HAN = "\u3400-\u9fff"
 _TERM = re.compile(rf"[{_HAN}]+|\d+(?:\.\d+)+|[^\W_{_HAN}]+(?:-[^\W_{_HAN}]+)*")
@@ -111,7 +111,7 @@ def write(app):
     pages, units, where = index(app)
     data = json.dumps([pages, units, sorted(_COMMON), _packed(where)], ensure_ascii=False)
     (Path(app.outdir) / "search-index.js").write_text(f"ridgeIndex({data})", encoding="utf-8")
-    yield "search", {"title": say("Search"), "body": TEMPLATES.get_template("search.html").render()}, "page.html"
+    yield "search", {"title": say("Search"), "body": render("search.html")}, "page.html"
 
 
 def setup(app):
