@@ -17,7 +17,6 @@ from .claims import BECAME, claims_of, find, is_claim, number_of
 from .pages import render
 
 logger = logging.getLogger(__name__)
-FIELDS = ["probability", "information", "code", "algebra", "systems"]
 # A page asks for one of these by an empty-handed `:::{div} doors`, which JupyterLab shows as it stands.
 GATHERED = {"audited", "doors", "friends", "lectures", "ledger", "licences", "names", "specimen", "tally"}
 
@@ -45,7 +44,7 @@ def images(env, docname, name=None):
 class Gatherer:
     """What a template may ask of the build, for the page `here`."""
 
-    fields, became, rows, anchor_of = FIELDS, BECAME, staticmethod(rows), staticmethod(anchor_of)
+    became, rows, anchor_of = BECAME, staticmethod(rows), staticmethod(anchor_of)
 
     def __init__(self, app, here):
         self.app, self.env, self.here = app, app.env, here
