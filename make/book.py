@@ -31,6 +31,8 @@ FRAME = (
     "_ext",
     "make/execution.py",
     "make/edition.py",
+    "make/fonts.py",
+    "make/handout.py",
     "_static",
     "_templates",
     "_config.yml",
@@ -91,6 +93,15 @@ def chinese():
     return sphinx("-W", *where, BOOK_LANGUAGE="zh")
 
 
+def finish(site):
+    """Give a site the files that its pages ask for: the faces cut to their letters, and a zip of each notebook."""
+    import fonts
+    import handout
+
+    fonts.write(site)
+    handout.hand_out(site)
+
+
 def discard():
     for built in (SITE, DOCTREES, ZH):
         shutil.rmtree(built, ignore_errors=True)
@@ -120,7 +131,9 @@ def build():
     if any(code for code, _ in ends):
         discard()
         return [words for _, faults in ends for words in faults]
+    finish(SITE)
     if wanted():
+        finish(ZH / "_build/html")
         shutil.copytree(ZH / "_build/html", SITE / "zh", dirs_exist_ok=True)
     STATE.write_text(json.dumps({"frame": frame, "texts": texts}), encoding="utf-8")
     return []
@@ -131,11 +144,9 @@ def main(names):
     fallen, faults = run(chapters), []
     if names:
         for chapter in chapters:
-            sphinx(
-                "--path-output",
-                str(ROOT / "_build/alone"),
-                BOOK_ONLY=f"chapters/{chapter.name}",
-            )
+            code, _ = sphinx("--path-output", str(ROOT / "_build/alone"), BOOK_ONLY=f"chapters/{chapter.name}")
+            if not code:
+                finish(ROOT / "_build/alone/_build/html")
             print(f"The page: {ROOT}/_build/alone/_build/html/chapters/{chapter.stem}.html")
     else:
         faults = build()

@@ -12,9 +12,9 @@ from docutils import nodes
 from docutils.utils import new_document
 from PIL import Image
 
-sys.path.insert(0, str(ROOT / "_ext"))
+sys.path[:0] = [str(ROOT / "_ext"), str(ROOT / "make")]
+from fonts import cut, symbols_of  # noqa: E402
 from ridge.formulas import hold, mathml  # noqa: E402
-from ridge.page import cut, symbols_of  # noqa: E402
 
 CSS = (ROOT / "_static/book.css").read_text(encoding="utf-8")
 FACE = re.compile(r"@font-face \{[^}]*\}")

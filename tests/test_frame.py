@@ -70,7 +70,7 @@ class Book:
             shutil.copy(ROOT / "chapters" / file, folder / "chapters")
         (folder / "chapters/references.bib").write_text("")
         (folder / "chapters/ledger.md").write_text(
-            "# Ledger\n\nAll claims.\n\n```{ledger}\n```\n"
+            "# Ledger\n\nAll claims.\n\n:::{div} ledger\n:::\n"
         )
         (folder / "data/posts.yml").write_text("[]")
         (folder / "data/names.yml").write_text("[]")

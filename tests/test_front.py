@@ -83,11 +83,11 @@ def test_a_stranger_reaches_source_and_issues_at_any_host(
 ):
     monkeypatch.setattr(about, "repository", lambda: KNOWN | {"host": host})
     about.build.cache_clear()
-    assert about._address("source", path="chapters/x.md") == HOME + source
+    assert about.leads_to("source", file="chapters/x.md") == HOME + source
     assert about.report("T &", "a-b", "p").startswith(HOME + issue)
     monkeypatch.setattr(about, "repository", dict)
     assert (
-        about._address("source", path="x") is None
+        about.leads_to("source", file="x") is None
         and about.report("T", "c", "p") is None
     )
     about.build.cache_clear()

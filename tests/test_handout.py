@@ -8,8 +8,8 @@ from zipfile import ZipFile
 import pytest
 from chapter_code import CHAPTERS, ROOT
 
-sys.path.insert(0, str(ROOT / "_ext"))
-from ridge.handout import pack  # noqa: E402
+sys.path.insert(0, str(ROOT / "make"))
+from handout import pack  # noqa: E402
 
 # One reads data and imports two modules; the other imports a module that imports another.
 CHOSEN = ["living-russell", "tcp-every-schedule"]

@@ -12,7 +12,7 @@ from axe_playwright_python.sync_playwright import Axe
 from chapter_code import CHAPTERS, ROOT
 
 sys.path.insert(0, str(ROOT / "_ext"))
-from ridge import page as ridge_page  # noqa: E402
+from ridge import about  # noqa: E402
 
 SITE = ROOT / "_build" / "html"
 PAGES = sorted(
@@ -430,8 +430,7 @@ def test_site_works_from_a_file(browser):
     ],
 )  # fmt: skip
 def test_a_remote_at_any_host_is_read(remote, address):
-    found = ridge_page.web_address(remote)
-    assert (found and found[2]) == address
+    assert about.web_address(remote).get("url") == address
 
 
 @pytest.mark.parametrize(
@@ -446,7 +445,7 @@ def test_a_remote_at_any_host_is_read(remote, address):
 def test_binder_is_offered_where_it_can_serve(monkeypatch, remote, start):
     monkeypatch.setenv("BOOK_REPOSITORY", remote)
     monkeypatch.setenv("BOOK_BRANCH", "side/track")
-    ridge_page.repository.cache_clear()
-    link = ridge_page.binder("chapters/map.ipynb")
-    ridge_page.repository.cache_clear()
+    about.repository.cache_clear()
+    link = about.leads_to("run", file="chapters/map.ipynb")
+    about.repository.cache_clear()
     assert link == (start and start + "chapters/map.ipynb")

@@ -5,10 +5,10 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "make"))  # `execution` knows what was run
 
-from . import about, cards, chinese, claims, fold, formulas, front, handout, outputs, page, search, sources
+MODULES = "outputs chinese formulas claims front fold about search sources cards page".split()
 
 
 def setup(app):
-    for module in (outputs, chinese, formulas, claims, front, fold, about, search, sources, handout, cards, page):
-        module.setup(app)
+    for name in MODULES:
+        app.setup_extension(f"ridge.{name}")
     return {"version": "1", "parallel_read_safe": False, "parallel_write_safe": True}

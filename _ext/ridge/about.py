@@ -2,20 +2,57 @@
 
 import os
 import platform
+import re
+import subprocess
 import time
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from urllib.parse import quote
 
 import yaml
 from docutils import nodes
+from execution import ROOT
 
 from .chinese import say
 from .claims import find, number_of
-from .page import ROOT, repository
-from .pages import TEMPLATES
+from .pages import render
 
 HOSTS = yaml.safe_load(Path(__file__).with_name("hosts.yml").read_text("utf-8"))
+REMOTE = re.compile(r"(?:(https?|ssh|git)://)?(?:[^@/]+@)?([\w.-]{2,})(:\d+)?[:/]([^:]+?)(?:\.git)?/*")
+
+
+def web_address(remote):
+    """Return host, path and url ('https://host/path') of a git remote at any host, without a password; {} for a folder's."""
+    found = REMOTE.fullmatch(remote.strip())
+    if not found or not (found[1] or "@" in remote):
+        return {}
+    web, port = (found[1], found[3] or "") if found[1] in ("http", "https") else ("https", "")
+    path = found[4].strip("/")
+    return {"host": found[2], "path": path, "url": f"{web}://{found[2]}{port}/{path}"}
+
+
+def _git(*words):
+    """Return what git says of the book's own repository; '' without git, or in a folder without its own .git."""
+    with suppress(OSError):
+        command = ["git", "--git-dir", str(ROOT / ".git"), *words]
+        return subprocess.run(command, capture_output=True, text=True).stdout.strip()
+    return ""
+
+
+@cache
+def repository():
+    """Return what is known of the source: commit ('' outside git); and host, path, url and branch (or commit), where they are.
+
+    Asks BOOK_REPOSITORY, GITHUB_REPOSITORY and git, in this order.
+    """
+    name = os.environ.get("GITHUB_REPOSITORY")
+    server = os.environ.get("GITHUB_SERVER_URL", "https://github.com")
+    remote = os.environ.get("BOOK_REPOSITORY") or (name and f"{server}/{name}") or _git("remote", "get-url", "origin")
+    commit = _git("rev-parse", "--verify", "-q", "HEAD")
+    branch = os.environ.get("BOOK_BRANCH") or _git("symbolic-ref", "--short", "-q", "HEAD") or commit
+    address = web_address(remote)
+    return {"commit": commit} | (address | {"branch": branch} if address and branch else {})
 
 
 @cache
@@ -24,31 +61,30 @@ def build():
     citation = ROOT / "CITATION.cff"
     cited = yaml.safe_load(citation.read_text("utf-8")) if citation.exists() else {}
     now = float(os.environ.get("SOURCE_DATE_EPOCH", time.time()))
-    system = f"{platform.system()} {platform.machine()}"
     return {
         "version": cited.get("version", "unversioned"),
         "commit": repository().get("commit", "")[:12],
         "day": time.strftime("%Y-%m-%d", time.gmtime(now)),
-        "machine": f"Python {platform.python_version()} on {system}",
+        "machine": f"Python {platform.python_version()} on {platform.system()} {platform.machine()}",
     }
 
 
-def _address(kind, **parts):
-    """Return the address of a source, history or report at the repository's host; None without a repository."""
+def leads_to(kind, **parts):
+    """Return the address of a source, its history, a run or a report, as hosts.yml has it; None without a repository or such an address."""
     known = repository()
-    if "url" not in known:
+    forms = [of[kind] for part, of in HOSTS.items() if part in known.get("host", ()) and kind in of]
+    if not forms:
         return None
-    forms = next((f for name, f in HOSTS.items() if name in known["host"]), None)
-    parts = {name: quote(text, safe="/") for name, text in parts.items()}
-    at = known["commit"] or known["branch"]
-    return known["url"] + (forms[kind].format(at=at, **parts) if forms else "")
+    whole = {"project": quote(known["path"], ""), "track": quote(known["branch"], "")}
+    parts = {name: quote(text) for name, text in parts.items()}
+    return forms[-1].format(**known, **whole, **parts, at=known["commit"] or known["branch"])
 
 
 def report(title, claim, page):
     """Return the address of a new issue, filled in, on a claim that is wrong; None without a repository."""
     made = ", ".join(filter(None, build().values()))
     body = f"Claim: {claim}\nPage: {page}\nBuild: {made}\n\nWhat is wrong, and how to see it:\n"
-    return _address("report", title=title, claim=claim, build=made, body=body)
+    return leads_to("report", title=title, claim=claim, build=made, body=body)
 
 
 def address():
@@ -61,26 +97,24 @@ def address():
 
 def loudest(env, docname):
     """Return number and title of the claim that its notebook calls the loudest, '' where it names none."""
-    found = find(env, env.metadata.get(docname, {}).get("ridge_book", {}).get("loudest"))
-    if not found:
-        return ""
-    title = "".join(part.astext() for part in found[1]["title"])
-    return f"{number_of(env, *found)}: {title}. "
+    claim = find(env, env.metadata.get(docname, {}).get("ridge_book", {}).get("loudest"))
+    return f"{number_of(env, claim)}: {claim['title'].astext()}. " if claim else ""
 
 
-def around(app, pagename, templatename, context, doctree):
+def furnish(app, pagename, templatename, context, doctree):
     """Sphinx `html-page-context`: what the templates head.html and foot.html, and the page's buttons, say of it."""
-    links = context.setdefault("links", {})
+    links = context["links"] = {}
     if doctree is None:
         return
-    file = Path(app.env.doc2path(pagename)).relative_to(app.srcdir)
-    book = app.env.metadata.get(pagename, {}).get("ridge_book", {})
+    file = Path(app.env.doc2path(pagename, base=False))
+    book = app.env.metadata[pagename].get("ridge_book", {})
     first = next(iter(doctree.findall(nodes.paragraph)), nodes.paragraph())
-    links["source"] = _address("source", path=file.as_posix())
-    links["history"] = _address("history", path=file.as_posix())
+    links["source"] = leads_to("source", file=file.as_posix())
+    links["history"] = leads_to("history", file=file.as_posix())
     if os.environ.get("BOOK_PDF"):  # set where `make pdf` will follow
         links["pdf"] = context["pathto"](f"pdf/{file.stem}.pdf", True)
     if file.suffix == ".ipynb":
+        links["run"] = leads_to("run", file=file.as_posix())
         links["zip"] = context["pathto"](f"handout/{file.stem}.zip", True)
     home = pagename == app.config.root_doc
     context["about"] = build() | {
@@ -100,10 +134,8 @@ def beside(app):
     uri = app.builder.get_target_uri
     if address():
         pages = [address() + uri(d) for d in sorted(app.env.found_docs)]
-        text = TEMPLATES.get_template("sitemap.xml").render(pages=pages)
-        (Path(app.outdir) / "sitemap.xml").write_text(text, encoding="utf-8")
-    lost = TEMPLATES.get_template("lost.html")
-    body = lost.render(url=address(), home=uri(app.config.root_doc))
+        (Path(app.outdir) / "sitemap.xml").write_text(render("sitemap.xml", pages=pages), encoding="utf-8")
+    body = render("lost.html", url=address(), home=uri(app.config.root_doc))
     yield "404", {"title": say("Not here"), "body": body}, "page.html"
 
 
@@ -119,5 +151,5 @@ def known(app, config):
 def setup(app):
     app.add_config_value("ridge_origin", [], "html")
     app.connect("config-inited", known)
-    app.connect("html-page-context", around)
+    app.connect("html-page-context", furnish)
     app.connect("html-collect-pages", beside)

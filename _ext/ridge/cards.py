@@ -4,40 +4,33 @@ Only a book that knows where it is published has cards, since a link's picture n
 """
 
 from base64 import b64encode
-from importlib.resources import files
 from pathlib import Path
 from textwrap import wrap
 
-from docutils import nodes
+from fonts import FACES
 from resvg_py import svg_to_bytes
 
 from .about import address, loudest
-from .front import rows
-from .page import FACES
-from .pages import TEMPLATES
-
-FONTS = [str(files(package) / file) for package, file, _ in FACES.values()]
+from .front import images, rows
+from .pages import render
 
 
 def figure_of(env, docname):
     """Return the SVG file, in _images, that data/posts.yml shows of a page, else the page's first; None without any."""
-    shown = [post["picture"] for post in rows("posts.yml") if "picture" in post]
-    chosen = {nodes.make_id(name) for page, name in shown if page == Path(docname).name}
-    page = env.get_doctree(docname)
-    for place in (*(f for f in page.findall(nodes.figure) if chosen & {*f["ids"]}), page):
-        for image in place.findall(nodes.image):
-            if image["uri"].endswith(".svg") and image["uri"] in env.images:
-                return env.images[image["uri"]][1]
-    return None
+    shown = dict(post["picture"] for post in rows("posts.yml") if "picture" in post)
+    for name in (shown.get(Path(docname).name), None):
+        for file, _ in images(env, docname, name):
+            if file.endswith(".svg"):
+                return file
 
 
 def draw(title, claim, figure=None):
     """Return a card of 1200 by 630 pixels as PNG. title, claim: text; figure: an SVG as bytes, or None."""
     picture = b64encode(figure).decode() if figure else ""
     width = (22, 40) if figure else (44, 80)
-    card = TEMPLATES.get_template("card.svg")
-    svg = card.render(title=wrap(title, width[0])[:4], claim=wrap(claim, width[1])[:8], picture=picture)
-    return svg_to_bytes(svg_string=svg, font_files=FONTS, skip_system_fonts=True, dpi=96)
+    svg = render("card.svg", title=wrap(title, width[0])[:4], claim=wrap(claim, width[1])[:8], picture=picture)
+    fonts = [str(file) for file, _ in FACES.values()]
+    return svg_to_bytes(svg_string=svg, font_files=fonts, skip_system_fonts=True, dpi=96)
 
 
 def write(app, exception):

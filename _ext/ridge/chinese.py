@@ -5,27 +5,22 @@ make/edition.py says where translations lie. What has none is shown in English, 
 
 import os
 import re
-from functools import cache
 from pathlib import Path
 
 import nbformat
 import yaml
 from docutils import nodes
-from edition import TEXTS, pairs, translated, wanted
+from edition import TEXTS, pairs, pieces, translated, wanted
 
 ZH = os.environ.get("BOOK_LANGUAGE") == "zh"
 HEADING = re.compile(r"^#+ +(.+?) *$", re.M)
 MARK = "\n\n:::{div} untranslated\n本段尚未译出。\n:::\n"
-
-
-@cache
-def _words():
-    return yaml.safe_load((TEXTS / "words.yml").read_text("utf-8")) if ZH else {}
+WORDS = yaml.safe_load((TEXTS / "words.yml").read_text("utf-8")) if ZH else {}
 
 
 def say(text, **parts):
     """Return a text of the frame or of data/ in the language of the edition, with its {parts} filled in."""
-    text = _words().get(text, text)
+    text = WORDS.get(text, text)
     return text.format(**parts) if parts else text
 
 
@@ -57,18 +52,14 @@ def _put(cell, done):
 def translate(app, docname, source):
     """Sphinx `source-read`, after the outputs were put in."""
     path = Path(app.env.doc2path(docname))
-    app.env.note_dependency(str(TEXTS / f"{path.stem}.md"))
-    app.env.note_dependency(str(TEXTS / "words.yml"))
+    for name in (path.stem + ".md", "words.yml"):
+        app.env.note_dependency(str(TEXTS / name))
     done = translated(path)
-    heads = app.env.metadata[docname]["heads"] = []
     if path.suffix == ".md":
-        heads += HEADING.findall(source[0])
         source[0] = done.get(("page", path.stem), source[0] + MARK)
         return
     notebook = nbformat.reads(source[0], 4)
     for cell in notebook.cells:
-        if cell.cell_type == "markdown":
-            heads += HEADING.findall(cell.source)
         _put(cell, done)
     if promise := done.get(("promise", path.stem)):
         notebook.metadata.book["promise"] = promise
@@ -78,8 +69,10 @@ def translate(app, docname, source):
 
 def anchor(app, doctree):
     """Sphinx `doctree-read`, before the tables of contents: a section can also be reached by its English anchor."""
+    english = pieces(Path(app.env.doc2path(app.env.docname)))
+    heads = [head for kind, _, text in english if kind in ("page", "cell") for head in HEADING.findall(text)]
     sections = [t.parent for t in doctree.findall(nodes.title) if isinstance(t.parent, nodes.section)]
-    for section, head in zip(sections, app.env.metadata[app.env.docname].pop("heads"), strict=True):
+    for section, head in zip(sections, heads, strict=True):
         name = nodes.make_id(re.sub(r"[`*$'’]|\{\w+\}", "", head))
         if name and name not in doctree.ids:
             doctree.ids[name] = section

@@ -6,9 +6,10 @@ Only the page is folded, by <details>; in JupyterLab and in print all stands ope
 import ast
 
 from docutils import nodes
+from sphinx.util.nodes import make_refnode
 
 from .chinese import ZH, say
-from .claims import is_check, state_of
+from .claims import BECAME, find, is_check, number_of, state_of
 
 
 def _html(text):
@@ -69,27 +70,53 @@ def _parts(cell, name):
     return [c for c in cell if isinstance(c, nodes.Element) and name in c["classes"]]
 
 
+def _inside(parts, *kinds):
+    return [node for part in parts for node in part.findall(lambda n: isinstance(n, kinds))]
+
+
+def _stamp(cell):
+    """Return the mark of a cell, and in words what became of it."""
+    state = state_of(cell)
+    became = say(BECAME[state])
+    if state == "passed":
+        mark, words = "验", f" {became}"
+    elif is_check(cell):
+        mark, words = "✗", say(" seal broken: this check {became}", became=became)
+    else:
+        mark, words = "✗", say(" This cell {became}.", became=became)
+    return nodes.inline("", mark, classes=["stamp"]), words
+
+
+def _seal(app, docname, cell):
+    """Return the line beneath a check, or beneath another cell that did not pass; it leads to the claim and the ledger."""
+    stamp, words = _stamp(cell)
+    state = state_of(cell)
+    words += say(" in this build") * (state == "passed")
+    seal = nodes.paragraph("", "", stamp, nodes.Text(words), classes=["seal", state.replace(" ", "-")])
+    if label := cell.get("claim"):
+        number = nodes.Text(number_of(app.env, find(app.env, label)))
+        seal += [nodes.Text(say(": ")), make_refnode(app.builder, docname, docname, label, number)]
+        if ledger := next((d for d in app.env.found_docs if d.endswith("/ledger")), None):
+            row = make_refnode(app.builder, docname, ledger, f"ledger-{label}", nodes.Text(say("ledger")))
+            seal += [nodes.Text(" · "), row]
+    return seal
+
+
 def _fold_check(cell, code, output, seal):
     """The summary: the stamp, what became of the check, and the first line that it printed; where it fell, the last."""
     passed = state_of(cell) == "passed"
-    printed = [n.astext().strip() for o in output for n in o.findall(nodes.literal_block)]
-    lines = "\n".join(printed).splitlines() or [""]
-    stamp, words = seal[0][:2]
-    words = nodes.Text(words.astext().removesuffix(say(" in this build")) + say(": ") * bool(lines[0]))
-    summary = [stamp.deepcopy(), words, nodes.literal("", lines[0 if passed else -1])]
-    summary += [nodes.Text(" …")] if passed and len(lines) > 1 else []
-    rich = any(True for o in output for _ in o.findall(lambda n: isinstance(n, nodes.image | nodes.raw)))
+    blocks = _inside(output, nodes.literal_block)
+    lines = "\n".join(block.astext().strip() for block in blocks).splitlines() or [""]
+    rich = _inside(output, nodes.image, nodes.raw)
+    stamp, words = _stamp(cell)
+    summary = [stamp, nodes.Text(words + say(": ") * bool(lines[0])), nodes.literal("", lines[0 if passed else -1])]
     if len(lines) == 1:  # the summary says it
-        for block in [n for o in output for n in o.findall(nodes.literal_block)]:
+        for block in blocks:
             block.parent.remove(block)
-    inside = code + ([] if len(lines) == 1 or rich else output) + seal
+    elif passed:
+        summary.append(nodes.Text(" …"))
+    inside = code + ([] if len(lines) == 1 or rich else output) + [seal]
     return folded("check", summary, inside, standing=not passed) + (output if rich else [])
-
-
-def _fold_code(cell, code, output, seal):
-    picture = any(True for o in output for _ in o.findall(nodes.image))
-    words = [nodes.Text(describe(code[0].astext(), picture))]
-    return folded("code", words, code) + output + seal
 
 
 def take_over(app, doctree):
@@ -100,16 +127,16 @@ def take_over(app, doctree):
 
 
 def fold(app, doctree, docname):
-    """Sphinx `doctree-resolved`, after the seals are set."""
+    """Sphinx `doctree-resolved`: seal what was checked, and fold."""
     for cell in list(doctree.findall(_is_cell)):
-        code, output, seal = (_parts(cell, name) for name in ("cell_input", "cell_output", "seal"))
-        if not code:
-            continue
-        hidden = "tag_hide-input" in cell["classes"] or not output and imported(code[0].astext())
+        code, output = _parts(cell, "cell_input"), _parts(cell, "cell_output")
         if is_check(cell):
-            cell[:] = _fold_check(cell, code, output, seal)
-        elif hidden and state_of(cell) == "passed":
-            cell[:] = _fold_code(cell, code, output, seal)
+            cell[:] = _fold_check(cell, code, output, _seal(app, docname, cell))
+        elif state_of(cell) != "passed":
+            cell += _seal(app, docname, cell)
+        elif code and ("tag_hide-input" in cell["classes"] or not output and imported(code[0].astext())):
+            words = describe(code[0].astext(), picture=bool(_inside(output, nodes.image)))
+            cell[:] = folded("code", [nodes.Text(words)], code) + output
     for box in list(doctree.findall(lambda n: isinstance(n, nodes.Element) and "dropdown" in n.get("classes", []))):
         box["classes"].remove("dropdown")
         title, *rest = box.children

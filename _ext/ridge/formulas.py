@@ -14,16 +14,14 @@ logger = logging.getLogger(__name__)
 convert = LatexToMathML(fancy_error=False).convert_with_local_state
 # As in TeX, a strut: without it the sign of a root hangs far below a short radicand.
 ROOT = '<msqrt><mspace height=".72em" depth=".1em"/>'
-OPENING, CLOSING = re.compile(r"[(\[“‘（「『《]+$"), re.compile(r"[,.;:!?)\]”’，。、；：！？）」』》…]+")
+OPENING, CLOSING = re.compile(r"[(\[“‘（「『《]+$"), re.compile(r"^[,.;:!?)\]”’，。、；：！？）」』》…]+")
 # Numbers are Sphinx's: amsmath's own environments become those that have none.
 UNNUMBERED = {"equation": "gathered", "gather": "gathered", "align": "aligned"}
 
 
 def mathml(tex, display=False):
     """Return TeX as a <math> element in text form. Raises ValueError where it does not parse."""
-    for outer, inner in UNNUMBERED.items():
-        for name in (outer, outer + "*"):
-            tex = tex.replace(f"{{{name}}}", f"{{{inner}}}")
+    tex = re.sub(r"\{(equation|gather|align)\*?\}", lambda name: f"{{{UNNUMBERED[name[1]]}}}", tex)
     if display and "\\\\" in tex and "\\begin" not in tex:
         tex = f"\\begin{{aligned}}{tex}\\end{{aligned}}"
     try:
@@ -33,12 +31,12 @@ def mathml(tex, display=False):
 
 
 def _set(translator, node, display=False):
+    tex = node.astext()
     try:
-        return mathml(node.astext(), display)
+        return mathml(tex, display)
     except ValueError as error:
-        words = "formula not understood: %s: %s"
-        logger.warning(words, error, node.astext().strip(), location=node)
-        return f"<code>{translator.encode(node.astext())}</code>"
+        logger.warning("formula not understood: %s: %s", error, tex.strip(), location=node)
+        return f"<code>{translator.encode(tex)}</code>"
 
 
 def visit_inline(translator, node):
@@ -57,20 +55,25 @@ def visit_block(translator, node):
     raise nodes.SkipNode
 
 
+def _taken(place, at, signs):
+    """Take the signs from the text that stands in `place` at this index, and return them; '' where there are none."""
+    text = place[at] if 0 <= at < len(place) else None
+    found = isinstance(text, nodes.Text) and signs.search(text)
+    if not found:
+        return ""
+    place[at] = nodes.Text(text[: found.start()] + text[found.end() :])
+    return found[0]
+
+
 def hold(app, doctree, docname):
     """Sphinx `doctree-resolved`: a formula and the punctuation at its sides share a line; browsers would break it there."""
     for math in list(doctree.findall(nodes.math)):
-        place, around = math.parent, ["", ""]
-        for side, (step, sign) in enumerate(((-1, OPENING), (1, CLOSING))):
-            at = place.index(math) + step
-            beside = place[at] if 0 <= at < len(place) else None
-            if isinstance(beside, nodes.Text) and (found := sign.search(beside) if side == 0 else sign.match(beside)):
-                around[side] = found[0]
-                place[at] = nodes.Text(beside[: found.start()] + beside[found.end() :])
-        if any(around):
+        place, at = math.parent, math.parent.index(math)
+        before, after = _taken(place, at - 1, OPENING), _taken(place, at + 1, CLOSING)
+        if before or after:
             held = nodes.inline(classes=["held"])
             math.replace_self(held)
-            held += [nodes.Text(around[0]), math, nodes.Text(around[1])]
+            held += [nodes.Text(before), math, nodes.Text(after)]
 
 
 def setup(app):

@@ -18,14 +18,6 @@ def only_one(app, config):
         config.exclude_patterns += [f"chapters/{name}" for name in others]
 
 
-def _has_picture(cell):
-    return any(kind.startswith("image/") for o in cell.get("outputs", []) for kind in o.get("data", {}))
-
-
-def _alt(cell):
-    return cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
-
-
 def merge(app, docname, source):
     """Sphinx `source-read`: add outputs to the notebook's text, and remember what its check cells printed."""
     path = Path(app.env.doc2path(docname))
@@ -36,29 +28,19 @@ def merge(app, docname, source):
     app.env.metadata[docname]["ridge_book"] = dict(notebook.metadata.get("book", {}))
     executed = stored(path)
     if executed is None:
-        logger.warning(
-            "%s was not run in its present state; `make book` runs it",
-            path.name,
-            location=docname,
-        )
+        logger.warning("%s was not run in its present state; `make book` runs it", path.name, location=docname)
         return
-    for cell, ran in zip(code_cells(notebook), code_cells(executed), strict=True):
+    printed = app.env.metadata[docname]["printed"] = {}
+    places = [index for index, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
+    for index, cell, ran in zip(places, code_cells(notebook), code_cells(executed), strict=True):
         cell.outputs, cell.execution_count = ran.outputs, ran.execution_count
-        if (became := state(ran)[0]) != "passed":
+        became, printed[index] = state(ran)
+        if became != "passed":
             cell.metadata["tags"] = [*cell.metadata.get("tags", []), became.replace(" ", "-")]
-    for number, cell in enumerate(notebook.cells, 1):
-        if _has_picture(cell) and len(_alt(cell)) < 30:
-            where = f"cell {number} (id {cell.get('id')})"
-            logger.warning(
-                "%s: %s draws a figure without alt text that says what is seen",
-                path.name,
-                where,
-                location=docname,
-            )
-    app.env.metadata[docname]["run_seconds"] = executed.metadata["run"]["seconds"]
-    app.env.metadata[docname]["words"] = {
-        index: state(cell)[1] for index, cell in enumerate(notebook.cells) if "check" in cell.metadata.get("tags", [])
-    }
+        alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
+        if len(alt) < 30 and any(kind.startswith("image/") for o in cell.outputs for kind in o.get("data", {})):
+            words = "%s: cell %d (id %s) draws a figure without alt text that says what is seen"
+            logger.warning(words, path.name, index + 1, cell.get("id"), location=docname)
     source[0] = nbformat.writes(notebook)
 
 

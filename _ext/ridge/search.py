@@ -12,9 +12,9 @@ from unicodedata import normalize
 from docutils import nodes
 
 from .chinese import say
-from .claims import is_claim, number_of
+from .claims import around, find, is_claim, number_of
 from .front import anchor_of, rows
-from .pages import TEMPLATES
+from .pages import render
 
 _HAN = "\u3400-\u9fff"
 _TERM = re.compile(rf"[{_HAN}]+|\d+(?:\.\d+)+|[^\W_{_HAN}]+(?:-[^\W_{_HAN}]+)*")
@@ -35,13 +35,8 @@ def terms(text):
     return found - _COMMON
 
 
-def _place(node):
-    """Return the claim or titled section that a node stands in; None outside all sections."""
-    while node is not None and not is_claim(node):
-        if isinstance(node, nodes.section) and isinstance(node[0], nodes.title):
-            break
-        node = node.parent
-    return node
+def _is_place(node):
+    return is_claim(node) or isinstance(node, nodes.section) and isinstance(node[0], nodes.title)
 
 
 def _words(node):
@@ -52,24 +47,21 @@ def _words(node):
     return re.sub(r"<[^<>]+>", " ", text)
 
 
-def _units(env, docname):
-    """Yield [anchor, title, text] of the page, of its sections and of its claims, in order."""
-    claims = {c["label"]: c for c in env.ridge_claims.get(docname, [])}
+def _read(env, docname):
+    """Yield (docname, anchor, title, text) of the page, of its sections and of its claims, in order."""
     texts, top = {}, None
     for node in env.get_doctree(docname).findall(nodes.Text):
         if not isinstance(node.parent, _SILENT):
-            texts.setdefault(_place(node), []).append(_words(node))
+            texts.setdefault(around(node, _is_place), []).append(_words(node))
     for place, text in texts.items():
-        if is_claim(place) and place["label"] in claims:
-            claim = claims[place["label"]]
-            title = "".join(part.astext() for part in claim["title"])
-            title = f"{number_of(env, docname, claim)} {title}".strip()
-            yield [claim["label"], title, " ".join(text)]
-        elif isinstance(place, nodes.section):  # of a page's first section the number is the chapter's
+        if is_claim(place):
+            claim = find(env, place["label"])
+            title = f"{number_of(env, claim)} {claim['title'].astext()}".strip()
+            yield docname, claim["label"], title, " ".join(text)
+        elif place:  # of a page's first section the number is the chapter's
             number = "" if top else env.toc_secnumbers.get(docname, {}).get("", "")
-            title = place[0].astext()
-            title = f"{'.'.join(map(str, number))} {title}".strip()
-            yield [place["ids"][0] if top else "", title, " ".join(text)]
+            title = f"{'.'.join(map(str, number))} {place[0].astext()}".strip()
+            yield docname, place["ids"][0] if top else "", title, " ".join(text)
             top = top or place
 
 
@@ -84,36 +76,24 @@ def _named(env):
                 yield docname, "", f"{post['title']} {post['zh']}", ""
     for idea in (rows("concepts.yml") or {}).get("concepts", []):
         if idea["chapter"] != "assumed":
-            title = f"{idea['en']} {idea['zh']}"
-            yield f"chapters/{idea['chapter']}", idea.get("target", ""), title, ""
+            yield f"chapters/{idea['chapter']}", idea.get("target", ""), f"{idea['en']} {idea['zh']}", ""
 
 
 def index(app):
     """Return the index as Python data: pages, units [page, anchor, title], and the units of each term."""
-    env, pages, units, where, places = app.env, [], [], {}, {}
-
-    def note(text, unit, in_title):
-        for term in terms(text):
-            entry = where.setdefault(term, {})
-            entry[unit] = entry.get(unit, 0) | in_title
-
-    for number, docname in enumerate(sorted(env.found_docs)):
-        uri = app.builder.get_target_uri(docname)
-        pages.append([uri, env.titles[docname].astext()])
-        for anchor, title, text in _units(env, docname):
-            places[docname, anchor] = len(units)
-            note(text, len(units), 0)
-            note(title, len(units), 1)
-            units.append([number, anchor, title])
-    numbers = {docname: n for n, docname in enumerate(sorted(env.found_docs))}
-    for docname, anchor, title, text in _named(env):
-        if docname in numbers:  # an idea's name is one more title of the place that teaches it
-            if (docname, anchor) not in places:
-                places[docname, anchor] = len(units)
-                units.append([numbers[docname], anchor, title])
-            note(text, places[docname, anchor], 0)
-            note(title, places[docname, anchor], 1)
-    return pages, units, where
+    env, docnames = app.env, sorted(app.env.found_docs)
+    pages = [[app.builder.get_target_uri(docname), env.titles[docname].astext()] for docname in docnames]
+    units, where = {}, {}
+    read = [unit for docname in docnames for unit in _read(env, docname)]
+    for docname, anchor, title, text in read + [unit for unit in _named(env) if unit[0] in docnames]:
+        # An idea's name is one more title of the place that teaches it.
+        unit = units.setdefault((docname, anchor), (len(units), title))[0]
+        for words, in_title in ((text, 0), (title, 1)):
+            for term in terms(words):
+                entry = where.setdefault(term, {})
+                entry[unit] = entry.get(unit, 0) | in_title
+    titles = [[docnames.index(docname), anchor, title] for (docname, anchor), (_, title) in units.items()]
+    return pages, titles, where
 
 
 def _packed(where):
@@ -130,10 +110,8 @@ def write(app):
     """Sphinx `html-collect-pages`: write the index, and give the pages that search."""
     pages, units, where = index(app)
     data = json.dumps([pages, units, sorted(_COMMON), _packed(where)], ensure_ascii=False)
-    file = Path(app.outdir) / "search-index.js"
-    file.write_text(f"ridgeIndex({data})", encoding="utf-8")
-    body = TEMPLATES.get_template("search.html").render()
-    yield "search", {"title": say("Search"), "body": body}, "page.html"
+    (Path(app.outdir) / "search-index.js").write_text(f"ridgeIndex({data})", encoding="utf-8")
+    yield "search", {"title": say("Search"), "body": render("search.html")}, "page.html"
 
 
 def setup(app):

@@ -5,6 +5,7 @@ from pybtex.backends.plaintext import Backend
 from pybtex.plugin import register_plugin
 from pybtex.style.formatting.unsrt import Style
 from pybtex.style.labels import BaseLabelStyle
+from sphinx.util.nodes import make_refnode
 from sphinxcontrib.bibtex.style.referencing.author_year import AuthorYearReferenceStyle
 
 
@@ -24,26 +25,21 @@ class Sources(Style):
 
 def lead_back(app, doctree, docname):
     """Sphinx `doctree-resolved`: under each entry of the whole bibliography, the chapters that cite it."""
-    env, domain = app.env, app.env.get_domain("cite")
     if not docname.endswith("/bibliography"):
         return
-    keys = {
-        value.citation_nodes[key]["ids"][0]: key
-        for place, value in domain.bibliographies.items()
-        for key in value.citation_nodes
-        if place.docname == docname
-    }
+    domain = app.env.get_domain("cite")
+    keys = {c.citation_id: c.key for c in domain.citations if c.bibliography_key.docname == docname}
+    places = {}
+    for ref in domain.citation_refs:
+        for target in ref.targets:
+            places.setdefault(target.key, {}).setdefault(ref.docname, ref.citation_ref_id)
     for entry in doctree.findall(nodes.citation):
-        key, places = keys.get(entry["ids"][0]), {}
-        for ref in domain.citation_refs:
-            if key in {target.key for target in ref.targets}:
-                places.setdefault(ref.docname, ref.citation_ref_id)
-        line = nodes.paragraph("", "Cited in ", classes=["citedin"])
-        for n, (there, anchor) in enumerate(places.items()):
-            uri = f"{app.builder.get_relative_uri(docname, there)}#{anchor}"
-            title = env.titles[there].astext()
-            line += [nodes.Text("; " if n else ""), nodes.reference("", title, refuri=uri, internal=True)]
-        if places:
+        line = nodes.paragraph(classes=["citedin"])
+        for there, anchor in places.get(keys.get(entry["ids"][0]), {}).items():
+            title = nodes.Text(app.env.titles[there].astext())
+            line += nodes.Text("; " if len(line) else "Cited in ")
+            line += make_refnode(app.builder, docname, there, anchor, title)
+        if len(line):
             entry += line
 
 

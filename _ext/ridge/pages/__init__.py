@@ -13,3 +13,8 @@ TEMPLATES = Environment(
     lstrip_blocks=True,
 )
 TEMPLATES.globals |= {"say": say, "zh": ZH}
+
+
+def render(template, **parts):
+    """Return the text of a template of this folder, with its parts filled in."""
+    return TEMPLATES.get_template(template).render(**parts)

@@ -1,9 +1,8 @@
 """What a page hands out: the notebook with the modules and the data that it uses, as a zip that runs."""
 
-from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
-from execution import ROOT, uses
+from execution import CHAPTERS, ROOT, uses
 
 READ_ME = """{name}, from the book 横看成岭 · Ridge and Peak
 
@@ -31,14 +30,9 @@ def pack(path, folder):
             archive.writestr(info, content)
 
 
-def hand_out(app, exception):
-    """Sphinx `build-finished`: a zip beside the pages for each notebook that became one."""
-    if not exception and app.builder.format == "html":
-        for docname in app.env.found_docs:
-            path = Path(app.env.doc2path(docname))
-            if path.suffix == ".ipynb":
-                pack(path, Path(app.outdir) / "handout")
-
-
-def setup(app):
-    app.connect("build-finished", hand_out)
+def hand_out(site):
+    """Write a zip beside the pages of a built site for each notebook that became one."""
+    for page in (site / "chapters").glob("*.html"):
+        path = CHAPTERS / f"{page.stem}.ipynb"
+        if path.exists():
+            pack(path, site / "handout")
