@@ -22,7 +22,8 @@ PARTS = {
             "compute": (
                 "Move now, or when asked?",
                 "One node falls behind",
-                "How often will the cache hit?",
+                "A second warehouse comes",
+                "What is its cache worth?",
             ),
         },
     ),
@@ -33,7 +34,6 @@ PARTS = {
         {
             "numbers": ("Where do the tables live?", "How should the rows lie?"),
             "list": ("Who may be thrown away?",),
-            "compute": ("Where do half-finished results go?",),
         },
     ),
 }

@@ -242,24 +242,6 @@ def test_requests_without_a_node_are_refused(sizes):
         compute.replay([1], sizes, 1, lambda file, nodes: 0)
 
 
-@quick
-@given(st.integers(0, 7), st.floats(-2, 2) | st.sampled_from([-1, 0, 1, math.nan]))
-def test_pooling_takes_the_correlations_that_there_can_be(n, rho):
-    """The witness: numbers have these correlations if no eigenvalue of their matrix is negative."""
-    least = (
-        np.linalg.eigvalsh(np.full((n, n), rho) + (1 - rho) * np.eye(n)).min(initial=1)
-        if rho == rho
-        else math.nan
-    )
-    if n and abs(least) < 1e-9 and rho not in (-1, 1):
-        return  # too near to the edge for this witness
-    if n == 0 or not (rho <= 1 and least > -1e-9):
-        with pytest.raises(ValueError, match="have correlation"):
-            compute.pooled(n, rho)
-        return
-    assert 0.25 <= compute.pooled(n, rho) <= 1 + 1e-15
-
-
 def test_queues_without_speeds_are_refused_and_no_queue_takes_no_time():
     for queues, speeds in (([[1.0], [1.0]], [1]), ([[1.0]], []), ([[1.0]], [math.nan])):
         with pytest.raises(ValueError, match="speed above 0"):
@@ -551,7 +533,7 @@ def test_an_endpoint_that_is_no_url_is_refused(monkeypatch, tmp_path, endpoint):
         store_uri(tmp_path)
 
 
-# Runs the notebook's own cells that use the store, with 40 files for 120, and the third tier with a tenth of the rows.
+# Runs the notebook's own cells that use the store, with 40 files for 120.
 CELLS = """
 import nbformat, matplotlib
 matplotlib.use("Agg")
@@ -565,15 +547,6 @@ for cell in cells[:last]:
 tidy = cells[last].source
 exec(tidy[tidy.index("for node in nodes.values():") :], names)
 assert names["store"].startswith("s3://ridge-and-peak/store?"), names["store"]
-for cell in cells[last:]:
-    if "ROWS = 3_000_000" in cell.source or "def through_the_store" in cell.source:
-        exec(cell.source.replace("3_000_000", "300_000"), names)
-system, base = names["fs"].FileSystem.from_uri(names["store_uri"]("spill"))
-system.create_dir(base)
-third = names["through_the_store"](system, base, 60, 20)
-system.delete_dir(base)
-assert third == names["limited"](names["FOLD"].format(names["PAIRS"]), 240)[0]
-assert third[1] == 300_000
 left = names["system"].get_file_info(names["fs"].FileSelector("ridge-and-peak", recursive=True))
 print("left in the bucket:", [f.path for f in left if f.is_file])
 """
@@ -624,21 +597,6 @@ def test_weights_that_leave_the_floats_are_refused_and_by_integral_wants_shares(
     assert compute.zipf(400, 400.0)[0] == 1
     with pytest.raises(ValueError, match="sum to 1"):
         compute.by_integral([2.0, 2.0], 1)
-
-
-@quick
-@given(st.integers(2, 2000), st.sampled_from([float, np.float64, Fraction]))
-def test_demands_that_cancel_need_the_mean_alone(n, kind):
-    """Kind: a root of what rounding has pushed below 0. (n − 1) ϱ rounds to −1 but for 2⁻⁵³, so n times the square under
-    the root is at most that, twice with its own rounding."""
-    rho = Fraction(-1, n - 1) if kind is Fraction else kind(-1 / (n - 1))
-    assert 0 <= compute.pooled(n, rho) - 0.25 <= 0.75 * math.sqrt(2**-52 / n) + 2**-53
-
-
-def test_pooling_takes_numbers_of_numpy_as_their_values():
-    for n in (np.uint8(200), np.int64(200)):
-        for rho in (np.float16(0.5), np.float32(0.5), Fraction(1, 2)):
-            assert compute.pooled(n, rho) == compute.pooled(200, 0.5)
 
 
 hours = st.fractions(0, 100, max_denominator=50)
