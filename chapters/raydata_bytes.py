@@ -94,7 +94,7 @@ def picture(ways, chosen, at, bit):
     ring = f'x="{STEP * (at % BYTES) - 3}" y="{TOP + STEP * (at // BYTES) - 3}"'
     part = [name for start, name in one["parts"] if start <= at][-1]
     return (
-        '<svg role="img" viewBox="-6 -4 612 432" style="width:100%;height:auto" aria-label="Four bars, one for each way '
+        '<svg role="img" viewBox="-6 -4 612 432" aria-label="Four bars, one for each way '
         "to read a file after one bit was flipped: thick for other data without an error, thin for an error. Below, the "
         'file byte by byte: full squares where a flip passes as other data, dots where it is an error.">'
         f'<g font-size="18.5" fill="currentColor">{bars}<g data-p="names">{names(one)}</g></g>{marks}'
