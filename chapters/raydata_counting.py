@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from unittest import mock
 
 from hush import hushed
 
@@ -110,6 +111,28 @@ def copying(log, watched, rows, last, full):
         return batch
 
     return work
+
+
+def in_blocks(table, n):
+    """Return an Arrow table as a data set of n blocks of about the same size."""
+    import ray
+
+    at = [len(table) * i // n for i in range(n + 1)]
+    return ray.data.from_arrow(
+        [table.slice(a, b - a) for a, b in itertools.pairwise(at)]
+    )
+
+
+def build(rows, kib):
+    """Return a data set of so many rows of so many KiB, made in one call."""
+    import numpy as np
+    import ray
+
+    def widened(batch):
+        return {"x": np.ones((len(batch["id"]), kib * 128))}
+
+    one = ray.data.range(rows, override_num_blocks=1)
+    return one.map_batches(widened, batch_size=None)
 
 
 def shape(ds):
@@ -326,6 +349,30 @@ def settings(**wanted):
     finally:
         for name, value in before.items():
             setattr(context, name, value)
+
+
+@contextlib.contextmanager
+def as_shipped(apart=False):
+    """Within `with`, read Parquet and shuffle as Ray 2.60 does by default, and not as engines.py sets it.
+
+    Made small without a change of what is read: one process reads the footers, for which the default reader starts 32 at each
+    read; and a shuffle has 16 partitions, not 200. The default reader packs small row groups into one block; `apart` keeps each
+    in a block of its own.
+    """
+    from ray.data.context import ShuffleStrategy
+
+    knobs = {"RAY_DATA_PARQUET_FOOTER_NUM_ACTORS": "1"}
+    if apart:
+        knobs["RAY_DATA_PARQUET_BIN_PACKING_BYTES"] = "1"
+    with (
+        mock.patch.dict(os.environ, knobs),
+        settings(
+            use_datasource_v2=True,
+            shuffle_strategy=ShuffleStrategy.SHUFFLE_V2,
+            default_hash_shuffle_parallelism=16,
+        ),
+    ):
+        yield
 
 
 def outcome(action):

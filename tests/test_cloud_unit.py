@@ -113,6 +113,26 @@ def test_the_explorable_draws_as_python_does(run_script, k):
     assert 0 < int(done["said"]["wrong"]) < k or k == 1
 
 
+def test_the_failing_run_waits_for_a_block_of_its_own(tmp_path, monkeypatch):
+    """Row 750 raises only when a file lies there that was not there before, or was another then; else it waits."""
+    known = cloud.fail_in_last.__globals__
+    monkeypatch.setitem(known, "PATIENCE", 0)
+    last, other = {"id": np.arange(750, 1000)}, {"id": np.arange(750)}
+    (tmp_path / "good.parquet").write_bytes(b"1")
+    (tmp_path / "half.draft").write_bytes(b"1")
+    before = cloud.files_in(tmp_path)
+    assert {name for name, *_ in before} == {"good.parquet"}
+    assert cloud.fail_in_last(other, tmp_path, before) is other
+    with pytest.raises(TimeoutError, match="no other block"):
+        cloud.fail_in_last(last, tmp_path, before)
+    (tmp_path / "block.parquet").write_bytes(b"1")
+    with pytest.raises(OSError, match="the disk is full"):
+        cloud.fail_in_last(last, tmp_path, before)
+    (tmp_path / "block.parquet").replace(tmp_path / "good.parquet")  # written anew
+    with pytest.raises(OSError, match="the disk is full"):
+        cloud.fail_in_last(last, tmp_path, before)
+
+
 def test_the_page_quotes_the_numbers_that_it_checked():
     """The 6 % of bytes and the 1.2 million nodes in the prose, against the frozen table."""
     table = pq.read_table(ROOT / "data" / "stdlib-rows.parquet")

@@ -1,13 +1,20 @@
 """The total functions of the pitfalls chapter on inputs that nobody chose; no engine is started."""
 
 import itertools
+import os
+import re
+import subprocess
+import sys
 from fractions import Fraction
 
 import numpy as np
 import pytest
-from chapter_code import chapter
+from chapter_code import CHAPTERS, chapter
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+
+sys.path.insert(0, str(CHAPTERS))
+import raydata_bytes  # noqa: E402
 
 # No clock: a busy machine is no failure.
 calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -183,3 +190,120 @@ def test_waiting_ends_in_words(pitfalls):
     assert pitfalls.wait_until(lambda: True, "nothing") is None
     with pytest.raises(TimeoutError, match="waited 0 s for a sign"):
         pitfalls.wait_until(lambda: False, "a sign", patience=0)
+
+
+@pytest.fixture(scope="module")
+def ways(pitfalls):
+    """Two ways to read a file: with trust, and ours in pyarrow's default file; the former shows what the flip makes of a number."""
+    good, others = (
+        pitfalls.GOOD,
+        pitfalls.as_others_write({"id": [1, 2], "value": [7.0, 7.0]}),
+    )
+    plain = {
+        name: good.index(column.tobytes())
+        for name, column in (("id", pitfalls.IDS), ("value", pitfalls.SEVENS))
+    }
+    return {
+        "trust": raydata_bytes.way(
+            "trusted",
+            pitfalls.flips(pitfalls.trusting, good),
+            pitfalls.parts_of(good),
+            plain,
+        ),
+        "default": raydata_bytes.way(
+            "by the unit",
+            pitfalls.flips(pitfalls.read_unit, others),
+            pitfalls.parts_of(others),
+        ),
+    }
+
+
+@pytest.mark.parametrize(
+    "chosen, at, bit",
+    [
+        ("trust", 0, 0),
+        ("trust", 968, 4),
+        ("trust", 100, 3),
+        ("trust", 2327, 7),
+        ("default", 60, 0),
+        ("default", 2327, 7),
+    ],
+)
+def test_the_explorable_draws_as_python_does(ways, run_script, chosen, at, bit):
+    """The marks, the ring, the names and the sentence of each way, as in the picture without JavaScript."""
+    one = ways[chosen]
+    done = run_script(
+        raydata_bytes.SCRIPT, {"way": chosen, "byte": at, "bit": bit}, ways
+    )
+    at = min(at, len(one["text"]) // 2 - 1)
+    for end, d in raydata_bytes.lines(one).items():
+        assert done["set"][f"[data-p={end}] d"] == d
+    assert done["set"]["[data-p=names]"] == raydata_bytes.names(one)
+    ends = raydata_bytes.kind(one, at)
+    assert done["said"]["end"] == raydata_bytes.WORDS[ends[bit]]
+    assert done["said"]["byte"] == f"{at:,}" and done["said"]["bit"] == bit
+    picture = raydata_bytes.picture(ways, chosen, at, bit)
+    for place in ("x", "y"):
+        wanted = done["set"][f"[data-p=ring] {place}"]
+        assert re.search(rf'data-p="ring"[^>]* {place}="{wanted}"', picture)
+    for name in ("part", "end"):
+        assert f'<b data-say="{name}">{done["said"][name]}</b>' in picture
+    shades = {key: done["set"][f"[data-way={key}] fill-opacity"] for key in ways}
+    assert shades == {key: 0.08 if key == chosen else 0 for key in ways}
+
+
+def test_the_explorable_says_what_the_flip_makes_of_a_number(
+    pitfalls, ways, run_script
+):
+    """For each bit of a seven and of an id: what a reader that trusts gives, by the reader itself."""
+    for name, column, k in (("value", pitfalls.SEVENS, 0), ("id", pitfalls.IDS, 37)):
+        start = ways["trust"]["plain"][name] + 8 * k
+        for at, bit in itertools.product(range(start, start + 8), range(8)):
+            changed = bytearray(pitfalls.GOOD)
+            changed[at] ^= 1 << bit
+            read = pitfalls.trusting("f", bytes(changed))[name][k]
+            said = run_script(
+                raydata_bytes.SCRIPT, {"way": "trust", "byte": at, "bit": bit}, ways
+            )["said"]["read"]
+            was, now = re.fullmatch(r"; (\S+) → (\S+)", said).groups()
+            assert float(was) == column[k]
+            assert (int if name == "id" else float)(now) == read, said
+
+
+def test_a_way_is_counted_and_refused(ways):
+    one = ways["trust"]
+    assert sum(one["count"]) == 4 * len(one["text"])
+    shares = [
+        float(d.split("H")[1]) - float(d[1:].split(" ")[0])
+        for d in raydata_bytes.bar(one, 0)
+    ]
+    np.testing.assert_allclose(
+        shares, [600 * n / sum(one["count"]) for n in one["count"]], atol=0.11
+    )
+    for wrong in ([], ["wwww"], ["w" * 8, "e" * 7]):
+        with pytest.raises(ValueError, match="eight ends"):
+            raydata_bytes.way("x", wrong, [(0, "all")])
+
+
+def test_as_shipped_is_what_ray_does_by_default():
+    """The names of the two settings, and their values where nobody sets them."""
+    ours = {"RAY_DATA_USE_DATASOURCE_V2", "RAY_DATA_DEFAULT_SHUFFLE_STRATEGY"}
+    ask = """
+import raydata_counting
+from ray.data import DataContext
+about = DataContext.get_current()
+seen = about.use_datasource_v2, about.shuffle_strategy
+with raydata_counting.as_shipped():
+    assert (about.use_datasource_v2, about.shuffle_strategy) == seen
+print(*seen)
+"""
+    env = {k: v for k, v in os.environ.items() if k not in ours}
+    env |= {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", ask],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
+    assert done.stdout.split() == ["True", "ShuffleStrategy.SHUFFLE_V2"], done.stderr
