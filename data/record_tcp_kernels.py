@@ -2,18 +2,24 @@
 
     python3 data/record_tcp_kernels.py KERNEL...
 
-where KERNEL is a Debian package of a kernel (linux-image-VERSION-cloud-amd64; for one that is split into
-linux-binary-… and linux-modules-…, both joined by a comma), or a bzImage with TUN built in. Each is booted in QEMU
-with an initial file system that holds Python, `ip` and this folder's two recorders; the first process in it,
-and the only one, is this file. Needs qemu-system-x86, cpio and iproute2; no root, no disk, no network.
-Writes tcp-kernels.json: of each kernel what it calls itself, and every answer, in the order in which
-tcp-verdicts.json has the questions. Under a minute a kernel with KVM, some minutes without.
+KERNEL is a Debian package (linux-image-VERSION-cloud-amd64_….deb; where the image and its modules are two packages,
+both, with a comma between them) or a kernel image with TUN built in. Each is booted in QEMU, without KVM, with an
+initial file system that holds Python, `ip` and this folder's two recorders; the first process in it, and the only
+one, is this file. Needs qemu-system-x86, cpio and iproute2, and neither root nor a disk nor a network.
+Writes tcp-kernels.json: what each kernel calls itself and all its answers, in the order in which tcp-verdicts.json
+has the questions; kernels that are there and not named stay. One or two minutes a kernel.
+
+An image of one's own: `make tinyconfig`, then CONFIG_ 64BIT, PRINTK, TTY, SERIAL_8250, SERIAL_8250_CONSOLE, PCI, ACPI,
+BLK_DEV_INITRD, RD_GZIP, BINFMT_ELF, BINFMT_SCRIPT, PROC_FS, PROC_SYSCTL, SYSFS, DEVTMPFS, SHMEM, TMPFS, MULTIUSER,
+FUTEX, EPOLL, SIGNALFD, TIMERFD, EVENTFD, AIO, ADVISE_SYSCALLS, HIGH_RES_TIMERS, NET, UNIX, INET, NETDEVICES, NET_CORE
+and TUN; the rest as `make oldconfig` proposes.
 """
 
 import ctypes
 import json
 import lzma
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -77,7 +83,7 @@ def file_system(module, folder):
 
 
 def first_process():
-    """Be the first process of the machine: get ready, record, write the answers to the second serial line."""
+    """Be the first process of the machine: get ready, record, write the answers to the second serial port."""
     libc = ctypes.CDLL(None, use_errno=True)
     for kind, place in (("proc", "/proc"), ("sysfs", "/sys"), ("devtmpfs", "/dev")):
         if libc.mount(kind.encode(), place.encode(), kind.encode(), 0, None):
@@ -114,12 +120,57 @@ def boot(packages):
              "-accel", "tcg", "-cpu", "max",
              "-kernel", image, "-initrd", file_system(module, folder), "-nic", "none",
              "-serial", "stdio", "-serial", f"file:{answers}",
-             "-append", "console=ttyS0 panic=-1"],
+             "-append", "console=ttyS0 panic=-1 PYTHONHASHSEED=0"],  # before it has random numbers
             check=True, stdin=subprocess.DEVNULL,
         )  # fmt: skip
         return json.loads(answers.read_text())
 
 
+def questions(found):
+    """Return what was asked in a record, so that two can be compared."""
+    fins = {name: scene["steps"] for name, scene in found["fins"].items()}
+    asked = [found["spans"], found["longer"], found["sacks"], fins]
+    asked[1:3] = [case for case, _ in asked[1]], [scene[:2] for scene in asked[2]]
+    return json.dumps(asked)
+
+
+def kept(found):
+    """Return the kernel's name, and its answers without the questions, which are those of tcp-verdicts.json."""
+    first = json.loads((HERE / "tcp-verdicts.json").read_text())
+    if questions(found) != questions(first):
+        raise ValueError("the questions are not those of tcp-verdicts.json")
+    uname = found["kernel"]
+    version = re.search(r"Debian (\d+\.\d+\.\d+)", uname) or re.search(
+        r"(\d+\.\d+\.\d+)", uname
+    )
+    parts = (
+        "pairs",
+        "triples",
+        "wrapped_pairs",
+        "counters_of_pairs_and_triples",
+        "window_edge",
+    )
+    return f"Linux {version[1]}", {
+        "uname": uname,
+        **{part: found[part] for part in parts},
+        "longer": " ".join(said for _, said in found["longer"]),
+        "sacks": [answers for *_, answers in found["sacks"]],
+        "fins": {
+            name: [s["acks"], s["reads"], s["more"]]
+            for name, s in found["fins"].items()
+        },
+    }
+
+
+def main(kernels):
+    from record_tcp import as_json
+
+    path = HERE / "tcp-kernels.json"
+    known = json.loads(path.read_text()) if path.exists() else {}
+    known |= dict(kept(boot(packages)) for packages in kernels)
+    order = sorted(known, key=lambda name: [int(n) for n in re.findall(r"\d+", name)])
+    path.write_text(as_json({name: known[name] for name in order}) + "\n")
+
+
 if __name__ == "__main__":
-    for number, packages in enumerate(sys.argv[1:]):
-        Path(f"/tmp/k2/out-{number}.json").write_text(json.dumps(boot(packages)))
+    main(sys.argv[1:])
