@@ -1,10 +1,10 @@
-"""For chapters/tcp-ask-the-kernel.ipynb: segments to be moved over twelve bytes, four readers, and the kernel's tree."""
+"""For chapters/tcp-ask-the-kernel.ipynb: segments to be moved over twelve bytes, five readers, and the kernel's tree."""
 
 import re
 
 LETTERS = "ABCDEF"
 LATE = "'seg late'"
-READERS = "first wins", "last wins", "aioquic", "Linux"
+READERS = "first wins", "last wins", "aioquic", "Linux 4.4", "Linux"
 SCENES = {  # name: (words, how many have come, six segments)
     "turn": (
         "the tree turns",
@@ -31,7 +31,7 @@ SCRIPT = r"""
 const L = 'ABCDEF', red = p => p?.r;
 if (root.was !== v.scene) { root.was = v.scene; const [n, all] = data[v.scene], f = $('[name=n]'); root.segs = all.map(s => [...s]); f.value = f.nextElementSibling.value = v.n = n; }
 const {min, max, round} = Math, segs = root.segs, end = p => p.s + p.d.length, over = (a, b) => a.s <= b.s && end(b) <= end(a);
-let R, last, told, hang = (o, x) => { const q = o.p; if (q) q.c[+(o === q.c[1])] = x; else R = x; if (x) x.p = q; },
+let R, last, told, old = [], hang = (o, x) => { const q = o.p; if (q) q.c[+(o === q.c[1])] = x; else R = x; if (x) x.p = q; },
   rot = (t, d) => { const k = t.c[1 - d], m = k.c[d]; t.c[1 - d] = m; if (m) m.p = t; hang(t, k); k.c[d] = t; t.p = k; },
   after = p => { if (p.c[1]) { p = p.c[1]; while (p.c[0]) p = p.c[0]; return p; } while (p.p && p === p.p.c[1]) p = p.p; return p.p; },
   insert = (x, q, d) => { x.p = q; if (q) q.c[d] = x; else R = x;
@@ -55,6 +55,9 @@ let R, last, told, hang = (o, x) => { const q = o.p; if (q) q.c[+(o === q.c[1])]
   came = segs.slice(0, v.n).map(([s, e], i) => [s, L[i].repeat(e - s)]);
 for (const [s, text] of came) {
   const x = {s, d: text, c: [], r: 1}, top = R;
+  const o = {s, d: text}, e = old.at(-1), n = old.filter(p => p.s <= s).length;
+  if (e && end(e) === s) e.d += text;
+  else if (!n || !over(old[n - 1], o)) { old.splice(n, 0, o); old = old.filter(p => p === o || !over(o, p)); }
   let at = R, met, d, fate;
   while (at) { met = at; d = +(s >= at.s);
     if (d && (fate = end(at) === s ? 'glue' : over(at, x) ? 'drop' : at.s === s ? 'swap' : '')) break;
@@ -71,8 +74,8 @@ for (const [s, text] of came) {
 const held = [], go = p => { if (p) { go(p.c[0]); held.push(p); go(p.c[1]); } };
 go(R);
 const read = list => { const t = Array(12).fill('.'); for (const [s, d] of list) [...d].forEach((c, k) => { if (t[s - 1 + k] === '.') t[s - 1 + k] = c; }); return t; };
-const back = read([...came].reverse()), texts = [read(came), back, back, read(held.map(p => [p.s, p.d]))];
-root.querySelectorAll('.read').forEach((row, k) => [...row.children].forEach((e, j) => { e.textContent = texts[k][j]; e.className = texts[k][j] !== texts[3][j] ? 'odd' : ''; }));
+const back = read([...came].reverse()), texts = [read(came), back, back, ...[old, held].map(h => read(h.map(p => [p.s, p.d])))];
+root.querySelectorAll('.read').forEach((row, k) => [...row.children].forEach((e, j) => { e.textContent = texts[k][j]; e.className = texts[k][j] !== texts[4][j] ? 'odd' : ''; }));
 root.querySelectorAll('.seg').forEach((e, i) => { const [s, z] = segs[i];
   e.style.gridColumn = `${s + 1}/${z + 1}`; e.classList.toggle('late', i >= v.n);
   Object.entries({role: 'slider', tabindex: 0, 'aria-label': L[i], 'aria-valuemin': 1, 'aria-valuemax': 12, 'aria-valuenow': s, 'aria-valuetext': `bytes ${s} to ${z - 1}` + (i < v.n ? '' : ', not yet come')}).forEach(a => e.setAttribute(...a));

@@ -3,6 +3,7 @@
     sudo python3 data/record_tcp.py [FOLDER]        (Linux, root, some seconds; FOLDER is data/ unless told)
 
 writes tcp-verdicts.json and tcp-capture.pcap; the chapters read those two files and never run this one.
+`record_tcp_kernels.py` puts the same questions to other kernels, each in a machine of its own.
 A TUN device gives the kernel a network card whose cable ends in this process: what the kernel sends is
 read from a file descriptor, and what is written there arrives as an IP packet. So a peer of a few lines can
 send segments that no honest TCP would send. The device lives in a network namespace of its own.
@@ -31,9 +32,10 @@ MSS_SACK_OPTIONS = b"\2\4" + struct.pack("!H", MSS) + b"\1\1\4\2"
 TIMESTAMP_OPTION = b"\1\1\x08\x0a" + struct.pack("!II", 1, 0)
 
 
-def open_wire():
-    """Enter a fresh network namespace and return the TUN device's descriptor there."""
-    if ctypes.CDLL(None, use_errno=True).unshare(0x40000000):  # CLONE_NEWNET
+def open_wire(alone=False):
+    """Enter a fresh network namespace, unless the machine is ours alone; return the TUN device's descriptor there."""
+    if not alone and ctypes.CDLL(None, use_errno=True).unshare(0x40000000):
+        # CLONE_NEWNET
         raise OSError(ctypes.get_errno(), "unshare: are you root?")
     wire = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
     request = struct.pack("16sH", b"tun0", 0x0001 | 0x1000)  # IFF_TUN | IFF_NO_PI
@@ -471,26 +473,32 @@ def as_json(value, level=0):
     return json.dumps(value, separators=(",", ":"))
 
 
-def main(folder):
-    wire = open_wire()
+def ask(wire, kernel):
+    """Put all questions to the kernel at the end of this wire, and return its answers."""
     listener = socket.create_server((KERNEL, PORT), backlog=4096)
+    return {
+        "kernel": kernel,
+        "spans": " ".join(f"{start}{end}" for start, end in spans(4)),
+        **record_verdicts(wire, listener),
+        "sacks": record_sacks(wire, listener),
+        "fins": record_fins(wire, listener),
+        "window_edge": record_window_edge(wire, listener),
+    }
+
+
+def main(folder):
+    kernel = f"{platform.system()} {platform.release().split('-')[0]}"
+    wire = open_wire()
     network = record_capture(wire)
     zero = network.pcap[0][0]
     others = (
         network.fates[n][1 + (network.fates[n][0] == "data")]
         for _, n, _ in network.pcap
     )
-    found = {
-        "kernel": f"{platform.system()} {platform.release().split('-')[0]}",
-        "spans": " ".join(f"{start}{end}" for start, end in spans(4)),
-        **record_verdicts(wire, listener),
-        "sacks": record_sacks(wire, listener),
-        "fins": record_fins(wire, listener),
-        "window_edge": record_window_edge(wire, listener),
-        "capture": {
-            "capacity": Receiver.CAPACITY,
-            "other_end_ms": [t and round((t - zero) * 1e3, 2) for t in others],
-        },
+    found = ask(wire, kernel)
+    found["capture"] = {
+        "capacity": Receiver.CAPACITY,
+        "other_end_ms": [t and round((t - zero) * 1e3, 2) for t in others],
     }
     (folder / "tcp-verdicts.json").write_text(as_json(found) + "\n")
     (folder / "tcp-capture.pcap").write_bytes(as_pcap(network))

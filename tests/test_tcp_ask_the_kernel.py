@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 sys.path.insert(0, str(CHAPTERS))
 sys.path.insert(0, str(ROOT / "data"))
 import record_tcp  # noqa: E402
+import record_tcp_kernels  # noqa: E402
 from tcp_loopback import Transfer  # noqa: E402
 from tcp_tree import Piece, Tree  # noqa: E402
 
@@ -45,7 +46,8 @@ def black_height(piece, low=-1, high=10**9):
 def test_readers_take_segments_told_once(c, cases):
     """`aioquic_reads` looks at its segments three times, `paint` once."""
     segments = c.lettered(cases)
-    for reads in (c.aioquic_reads, c.last_wins, c.lowest_start, c.plain_tree, c.linux):
+    rules = c.lowest_start, c.plain_tree, c.linux_list, c.linux
+    for reads in (c.aioquic_reads, c.last_wins, *rules):
         assert reads(iter(segments)) == reads(segments), reads.__name__
 
 
@@ -87,7 +89,8 @@ def test_every_reader_delivers_the_union_and_only_what_was_sent(c, cases):
     letters = "ABCDEFGHIJKL"
     segments = [(s, e, t * (e - s)) for (s, e), t in zip(cases, letters, strict=False)]
     covered = set().union(*(range(s, e) for s, e in cases))
-    for reader in (c.first_wins, c.last_wins, c.lowest_start, c.plain_tree, c.linux):
+    rules = c.lowest_start, c.plain_tree, c.linux_list, c.linux
+    for reader in (c.first_wins, c.last_wins, *rules):
         text = reader(segments)
         assert {i for i, t in enumerate(text, 1) if t != "."} == covered
         for place, letter in enumerate(text, 1):
@@ -102,7 +105,8 @@ def test_every_reader_delivers_the_union_and_only_what_was_sent(c, cases):
 def test_where_segments_agree_all_readers_agree(c, cases):
     line = "the quick brown fox jumps over the lazy dog".replace(" ", "-")
     segments = [(s, e, line[s:e]) for s, e in cases]
-    readers = (c.first_wins, c.last_wins, c.lowest_start, c.plain_tree, c.linux)
+    rules = c.lowest_start, c.plain_tree, c.linux_list, c.linux
+    readers = (c.first_wins, c.last_wins, *rules)
     assert len({reader(segments) for reader in readers}) == 1
 
 
@@ -143,6 +147,58 @@ def test_the_capture_is_small_and_whole():
             offset = (fields["seq"] - base) % 2**32
             stream[offset : offset + len(fields["data"])] = fields["data"]
     assert bytes(stream) == record_tcp.payload()
+
+
+def test_the_list_is_the_queue_of_the_old_kernel(c):
+    """Line by line after `tcp_data_queue_ofo` of Linux 4.4.155: a walk back from the end, on cases nobody recorded."""
+
+    def queue(segments):
+        held = []
+        for start, _, text in segments:
+            new, at = Piece(start, text), len(held) - 1
+            if held and held[-1].end == start:
+                held[-1].data += text
+                continue
+            while at >= 0 and held[at].start > start:
+                at -= 1
+            if at >= 0 and start < held[at].end:
+                if new.end <= held[at].end:
+                    continue
+                at -= start == held[at].start
+            held.insert(at + 1, new)
+            while at + 2 < len(held) and new.end > held[at + 2].start:
+                if new.end < held[at + 2].end:
+                    break
+                held.pop(at + 2)
+        return c.settle(held)
+
+    dice, apart = random.Random(4), 0
+    for _ in range(3000):
+        cases = [sorted(dice.sample(range(1, 30), 2)) for _ in range(8)]
+        segments = c.lettered(cases)
+        assert c.linux_list(segments) == queue(segments)
+        apart += c.linux_list(segments) != c.linux(segments)
+    assert apart > 30
+
+
+def test_the_kernels_were_asked_what_the_first_was():
+    first = json.loads((ROOT / "data" / "tcp-verdicts.json").read_text())
+    kernels = json.loads((ROOT / "data" / "tcp-kernels.json").read_text())
+    assert len(kernels) == 5
+    for name, said in kernels.items():
+        assert name.removeprefix("Linux ") in said["uname"]
+        for part, size in (("pairs", 100), ("triples", 1000), ("longer", 1000)):
+            assert len(said[part].split()) == size, (name, part)
+        assert [len(a) for a in said["sacks"]] == [len(a) for _, a, _ in first["sacks"]]
+        assert said["fins"].keys() == first["fins"].keys()
+        assert [s["unread"] for s in said["window_edge"]] == [False] * 3 + [True] * 3
+    name, said = record_tcp_kernels.kept(
+        {**first, "kernel": "Linux x 6.1.0-5-cloud #1 Debian 6.1.17-1"}
+    )
+    assert name == "Linux 6.1.17" and said["pairs"] == first["pairs"]
+    assert said["longer"].split() == [verdict for _, verdict in first["longer"]]
+    with pytest.raises(ValueError, match="not those"):
+        record_tcp_kernels.kept({**first, "spans": "12"})
 
 
 @quick
@@ -219,15 +275,15 @@ def depths(piece, depth=0):
         yield from depths(piece.right, depth + 1)
 
 
-def test_the_page_reads_as_the_four_readers_do(c, hands):
-    """Boards that nobody chose: all four texts, and the tree with its colours."""
+def test_the_page_reads_as_the_five_readers_do(c, hands):
+    """Boards that nobody chose: all five texts, and the tree with its colours."""
     dice, gone = random.Random(12), 0
     for _ in range(150):
         spans = [sorted(dice.sample(range(1, 14), 2)) for _ in range(6)]
         n = dice.randint(1, 6)
         hands.evaluate(PUT, [spans, n])
         came = c.lettered(spans[:n])
-        readers = c.first_wins, c.last_wins, c.aioquic_reads, c.linux
+        readers = c.first_wins, c.last_wins, c.aioquic_reads, c.linux_list, c.linux
         texts = [reader(came).ljust(12, ".") for reader in readers]
         assert hands.evaluate(f"({SHOWN})(document.querySelector('figure'))") == texts
         root, _ = c.grown(spans[:n])
@@ -246,7 +302,7 @@ def test_the_key_frame_is_what_the_script_draws(c, browser, hands):
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     html = c.in_your_hands().data
-    assert len(html.encode()) <= 8_000
+    assert len(html.encode()) <= 8_600
     page.set_content(html)
     for part in ("[data-say=told]", ".twelve"):
         assert page.inner_text(part) == hands.inner_text(part)
@@ -257,7 +313,7 @@ def test_the_key_frame_is_what_the_script_draws(c, browser, hands):
 
 
 def test_a_segment_is_moved_by_keys_and_by_hand(c, hands):
-    read = hands.locator(".read").nth(3)
+    read = hands.locator(".read").nth(4)
     hands.focus("[role=slider] >> nth=3")
     for _ in range(2):
         hands.keyboard.press("ArrowLeft")
