@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 from contextlib import redirect_stdout, suppress
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -198,7 +199,16 @@ class Stage:
 def _reason(report):
     """Return nbmake's word on why a run ended where no cell can say it: a time out, a kernel that died."""
     plain = re.sub(r"\x1b\[[0-9;]*m", "", str(report.longrepr)).splitlines()
-    return "ended early: " + next((x.strip() for x in plain if x.strip() and "NBMAKE" not in x), "nobody says why")
+    said = [x.removeprefix("E ").strip() for x in plain if x.startswith("E ")] or [x.strip() for x in plain]
+    return "ended early: " + next((x for x in said if x and "NBMAKE" not in x), "nobody says why")
+
+
+def pytest_configure():
+    """In each process of pytest: nbclient waits a minute for a kernel and 4 s for outputs, too little on a busy machine."""
+    import nbclient
+    from nbmake import nb_run
+
+    nb_run.NotebookClient = partial(nbclient.NotebookClient, startup_timeout=CELL_SECONDS, iopub_timeout=CELL_SECONDS)
 
 
 class Harvest:
@@ -251,6 +261,7 @@ def run(paths):
         stages = [Stage(Path(folder).resolve(), p) for p in stale]
         harvest = Harvest(stages, sys.stdout)
         command = [
+            "-pexecution",
             "--nbmake",
             "--overwrite",
             f"--nbmake-timeout={CELL_SECONDS}",

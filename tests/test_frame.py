@@ -19,8 +19,10 @@ import pytest
 from chapter_code import ROOT
 from matplotlib.pyplot import imread
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbmake import nb_run
 
 sys.path.insert(0, str(ROOT / "make"))
+import execution  # noqa: E402
 from execution import STEERS  # noqa: E402
 
 JUPYTER_BOOK = str(Path(sys.executable).with_name("jupyter-book"))
@@ -226,15 +228,24 @@ def test_failing_and_warning_cells_are_named(tmp_path):
     made.write(
         "noisy", new_code_cell("import warnings\nwarnings.warn('careful')", id="loud")
     )
+    made.write("gone", new_code_cell("import os\nos.abort()"))
     made.write("fine")
     code, said = made.run()
     assert code != 0
+    assert "chapters/gone.ipynb: ended early: Kernel died" in said
     assert (
         "chapters/wrong.ipynb: cell 3 (id bad-sum) fell: AssertionError: arithmetic"
         in said
     )
     assert "chapters/noisy.ipynb: cell 3 (id loud) fell: wrote to stderr" in said
-    assert "2 to run" in made.run()[1], "what passed is kept, what failed is run again"
+    assert "3 to run" in made.run()[1], "what passed is kept, what failed is run again"
+
+
+def test_a_busy_machine_may_take_minutes_to_start_a_kernel(monkeypatch):
+    monkeypatch.setattr(nb_run, "NotebookClient", nb_run.NotebookClient)
+    execution.pytest_configure()
+    client = nb_run.NotebookClient(new_notebook())
+    assert client.startup_timeout == client.iopub_timeout == execution.CELL_SECONDS
 
 
 def test_faults_of_pages_fail_the_build_by_name(tmp_path):
