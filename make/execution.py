@@ -197,10 +197,10 @@ class Stage:
 
 
 def _reason(report):
-    """Return nbmake's word on why a run ended where no cell can say it: a time out, a kernel that died."""
+    """Return nbmake's word on why a run ended where no cell can say it, a kernel that died, say; without one, where it was raised."""
     plain = re.sub(r"\x1b\[[0-9;]*m", "", str(report.longrepr)).splitlines()
-    said = [x.removeprefix("E ").strip() for x in plain if x.startswith("E ")] or [x.strip() for x in plain]
-    return "ended early: " + next((x for x in said if x and "NBMAKE" not in x), "nobody says why")
+    said = [x.strip() for x in plain if x.strip() and "NBMAKE" not in x] or ["nobody says why"]
+    return "ended early: " + (" ".join(said[-2:]) if said[0].startswith("File ") else said[0])
 
 
 def pytest_configure():

@@ -12,6 +12,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import numpy as np
@@ -239,6 +240,18 @@ def test_failing_and_warning_cells_are_named(tmp_path):
     )
     assert "chapters/noisy.ipynb: cell 3 (id loud) fell: wrote to stderr" in said
     assert "3 to run" in made.run()[1], "what passed is kept, what failed is run again"
+
+
+def test_an_error_without_words_is_told_by_its_line():
+    told = 'NBMAKE INTERNAL ERROR\n{}\n  File "a.py", line 1, in from_call\n    f()\n  File "b.py", line 2, in f\n    raise Empty\n'
+    wordless, died = (
+        SimpleNamespace(longrepr=told.format(words)) for words in ("", "Kernel died")
+    )
+    assert (
+        execution._reason(wordless)
+        == 'ended early: File "b.py", line 2, in f raise Empty'
+    )
+    assert execution._reason(died) == "ended early: Kernel died"
 
 
 def test_a_busy_machine_may_take_minutes_to_start_a_kernel(monkeypatch):
