@@ -250,6 +250,7 @@ def test_the_explorable_draws_as_python_does(ways, run_script, chosen, at, bit):
         assert f'<b data-say="{name}">{done["said"][name]}</b>' in picture
     shades = {key: done["set"][f"[data-way={key}] fill-opacity"] for key in ways}
     assert shades == {key: 0.08 if key == chosen else 0 for key in ways}
+    assert re.findall(r'data-way="(\w+)"[^>]*"0.08"', picture) == [chosen]
 
 
 def test_the_explorable_says_what_the_flip_makes_of_a_number(
