@@ -4,8 +4,8 @@
 
 KERNEL is a Debian package (linux-image-VERSION-cloud-amd64_….deb; where the image and its modules are two packages,
 both, with a comma between them) or a kernel image with TUN built in. Each is booted in QEMU, without KVM, with an
-initial file system that holds Python, `ip` and this folder's two recorders; the first process in it, and the only
-one, is this file. Needs qemu-system-x86, cpio and iproute2, and neither root nor a disk nor a network.
+initial file system that holds Python, `ip` and this folder's two recorders; the first process in it is this file.
+Needs qemu-system-x86, cpio and iproute2, and neither root nor a disk nor a network.
 Writes tcp-kernels.json: what each kernel calls itself and all its answers, in the order in which tcp-verdicts.json
 has the questions; kernels that are there and not named stay. One or two minutes a kernel.
 

@@ -250,3 +250,8 @@ def test_lectures_are_typeset_and_linked():
     table = html[html.index('class="lectures') :]
     assert table.count("<mtable") >= 20
     assert Path(CHAPTERS / "linalg-lectures.md").exists()
+
+
+def test_a_fold_says_what_is_inside():
+    mute = re.compile(r"<summary><span>code \((?!2 )\d+ lines\)")
+    assert [p.name for p in pages() if mute.search(p.read_text("utf-8"))] == []

@@ -47,15 +47,22 @@ def imported(source):
     return "; ".join([say("imports: ") + ", ".join(modules), *rest])
 
 
+def _assigned(source):
+    """Return the names that a program's own statements give values to."""
+    targets = [t for s in _statements(source) if isinstance(s, ast.Assign) for t in s.targets]
+    named = [n for t in targets for n in ast.walk(t) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
+    return list(dict.fromkeys(n.id for n in named))
+
+
 def describe(source, picture=False):
-    """Return in words what a folded code cell holds: what it imports, its first comment (English), what it draws or defines."""
+    """Return in words what a folded code cell holds: what it imports, its first comment (English), what it draws, defines or assigns."""
     if what := imported(source):
         return what
     lines = source.strip().splitlines()
-    defined = [s.name for s in _statements(source) if getattr(s, "name", "_") != "_"]
+    defined = [s.name for s in _statements(source) if getattr(s, "name", "_") != "_"] or _assigned(source)[:4]
     if lines[0].startswith("#") and not ZH:
         what = lines[0].lstrip("# ").rstrip(".:")
-    elif picture or "explorable(" in source:
+    elif picture:
         what = say("code of this picture")
     else:
         what = say("code: ") + ", ".join(defined) if defined else say("code")
@@ -135,7 +142,8 @@ def fold(app, doctree, docname):
         elif state_of(cell) != "passed":
             cell += _seal(app, docname, cell)
         elif code and ("tag_hide-input" in cell["classes"] or not output and imported(code[0].astext())):
-            words = describe(code[0].astext(), picture=bool(_inside(output, nodes.image)))
+            drawn = _inside(output, nodes.image) + [n for n in _inside(output, nodes.raw) if "explorable" in n.astext()]
+            words = describe(code[0].astext(), picture=bool(drawn))
             cell[:] = folded("code", [nodes.Text(words)], code) + output
     for box in list(doctree.findall(lambda n: isinstance(n, nodes.Element) and "dropdown" in n.get("classes", []))):
         box["classes"].remove("dropdown")
