@@ -175,9 +175,11 @@ class Stage:
     def keep(self, ended):
         """Store what nbmake wrote, with its key; return the complaints. `ended` says why the run ended where no cell can."""
         import nbformat
+        from nbconvert.preprocessors.coalescestreams import CoalesceStreamsPreprocessor
 
         seconds = time.perf_counter() - self.began
         executed, opened = nbformat.read(self.path, 4), self.opened.names()
+        CoalesceStreamsPreprocessor().preprocess(executed, {})  # MyST-NB would begin a line where a busy kernel paused
         wrong = complaints(executed)
         if ended and not any(" fell: " in w for w in wrong):
             wrong.insert(0, ended)

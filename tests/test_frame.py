@@ -149,6 +149,17 @@ def test_healthy_book_has_outputs_seals_and_ledger(book):
     assert "2 of 2 claims hold on this machine." in ledger
 
 
+def test_a_line_that_arrived_in_pieces_is_one_line(tmp_path):
+    made = Book(tmp_path)
+    pauses = 'import time\nfor word in ("one", " and", " two\\n", "\\nthree\\n"):\n    print(end=word, flush=True)\n    time.sleep(1)'
+    made.write("home", new_code_cell(pauses))
+    made.toc("home")
+    code, said = made.make()
+    assert code == 0, said
+    printed = re.sub("<[^>]+>", "", made.page("home"))
+    assert "one and two\n\nthree\n" in printed
+
+
 def test_unchanged_and_prose_edits_run_nothing(book):
     assert "2 unchanged, 0 to run" in book.run()[1]
     path = book.folder / "chapters/home.ipynb"
