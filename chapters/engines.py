@@ -86,7 +86,10 @@ def end_processes(processes, patience=10):
         deadline = time.monotonic() + seconds
         while any(map(_alive, processes)) and time.monotonic() < deadline:
             time.sleep(0.05)
-    psutil.wait_procs(processes, timeout=0)  # takes leave of those that are our own
+    for process in processes:
+        # Takes leave of those that are our own. Another's number may be a thread's by now, which Linux calls no such file.
+        with contextlib.suppress(psutil.Error, FileNotFoundError):
+            process.wait(0)
 
 
 # Waits until its input ends, which happens when the process that started it is gone; then takes the folder away, and looks
@@ -408,6 +411,9 @@ def start_spark(master="local[2]", **settings):
             "spark.driver.host": "127.0.0.1",
             "spark.driver.bindAddress": "127.0.0.1",
         }
+        if hasattr(socket, "AF_UNIX"):
+            # Over TCP, Java gives Python ten seconds to say its secret; a socket in our folder asks for none.
+            ours["spark.python.unix.domain.socket.enabled"] = "true"
     ours |= {key.replace("_", "."): str(value) for key, value in settings.items()}
     builder = SparkSession.builder.master(master)
     for key, value in ours.items():

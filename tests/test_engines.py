@@ -46,6 +46,9 @@ SPARK = """
 spark, engine = engines.start_spark()
 assert spark.range(10).groupBy().sum().head()[0] == 45
 assert spark.sparkContext.parallelize(range(10), 2).map(lambda x: x * x).sum() == 285
+# with Python, Java speaks in the engine's folder, where nobody waits ten seconds for a secret
+assert [*engine.folder.glob(".*.sock")] and engine.stop() == (0, 0)
+spark, engine = engines.start_spark()
 """
 FAILS = """
 import json, os, sys
