@@ -4,6 +4,7 @@
 const root = new URL('..', document.currentScript.src).href;
 const HAN = /^[\u3400-\u9fff]/;
 const TERM = /[\u3400-\u9fff]+|\d+(?:\.\d+)+|[\p{L}\p{N}]+/gu;
+const KIND = /^(theorem|lemma|observation|proposition|corollary|定理|引理|观察|命题|推论)$/;
 let loading;
 const load = () => loading ??= new Promise(done => {
   window.ridgeIndex = ([pages, units, common, packed]) => done({pages, units, common, terms: new Map(packed.split('\n').map(line => {
@@ -60,7 +61,9 @@ function all(words, index) {
 }
 
 function find(question, index) {
-  const said = cut(question), meaning = said.filter(w => !index.common.includes(w));
+  // A claim's number is enough, in either language.
+  const said = cut(question), numbered = said.some(w => w.includes('.'));
+  const meaning = said.filter(w => !index.common.includes(w) && !(numbered && KIND.test(w)));
   const words = meaning.length ? meaning : said, hits = new Map();
   if (!words.length) return [];
   const add = (ways, share) => ways.forEach(way => all(way, index).forEach((s, k) => hits.set(k, Math.max(s * share, hits.get(k) || 0))));

@@ -104,6 +104,7 @@ def test_a_claims_number_finds_the_claim(find):
             rf"(Theorem|Observation|Lemma|Corollary) {re.escape(number)} ", texts[0]
         )
         assert "#" in addresses[0]
+        assert addresses[0] in find(f"定理 {number}")[1][:3]
 
 
 def test_every_hit_leads_somewhere(find):

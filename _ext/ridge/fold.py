@@ -51,7 +51,7 @@ def _assigned(source):
     """Return the names that a program's own statements give values to."""
     targets = [t for s in _statements(source) if isinstance(s, ast.Assign) for t in s.targets]
     named = [n for t in targets for n in ast.walk(t) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
-    return list(dict.fromkeys(n.id for n in named))
+    return list(dict.fromkeys(n.id for n in named if n.id != "_"))
 
 
 def describe(source, picture=False):
