@@ -128,6 +128,10 @@ def book(tmp_path_factory):
     )
     made.write("second", new_code_cell("import second_helper\n" + FIGURE, metadata=alt))
     (made.folder / "chapters/second_helper.py").write_text("VALUE = 1\n")
+    # broken, and not yet tried with other seeds or kinds of arithmetic
+    (made.folder / "data/audit.yml").write_text(
+        "home: {breaks: {tried: 3, possible: 9, by_hand: 0, by_tests: 1, survivors: [], day: today}}"
+    )
     made.toc("home", "second")
     code, said = made.run()
     assert code == 0 and "2 to run" in said, said
@@ -147,6 +151,8 @@ def test_healthy_book_has_outputs_seals_and_ledger(book):
     )
     ledger = (book.folder / "_build/html/chapters/ledger.html").read_text()
     assert "2 of 2 claims hold on this machine." in ledger
+    assert "Of 3 changes to its program" in ledger
+    assert "noticed 2, its tests 1 more." in ledger
 
 
 def test_a_line_that_arrived_in_pieces_is_one_line(tmp_path):
