@@ -192,8 +192,9 @@ def test_the_hill_keeps_still_for_those_who_ask_and_can_be_held(site, browser):
     page.close()
 
 
-def test_ledger_and_names_filter_and_hide_what_is_empty(site, browser):
-    page = browser.new_page()
+@pytest.mark.parametrize("width", [1280, 390])
+def test_ledger_and_names_filter_and_hide_what_is_empty(site, browser, width):
+    page = browser.new_page(viewport={"width": width, "height": 800})
     page.goto(f"{site}/chapters/names.html")
     page.locator(".filter input").fill("梯度")
     shown = page.locator("table.names tbody tr:visible").count()
@@ -208,6 +209,8 @@ def test_ledger_and_names_filter_and_hide_what_is_empty(site, browser):
     page.locator(".filter input").fill("fibonacci")
     assert 0 < page.locator("table.ledger tbody tr:visible").count() < 20
     assert page.locator("article section section:visible").count() < 6
+    page.locator(".filter input").fill("tcp-faster-dearer")  # a label
+    assert page.locator("table.ledger tbody tr:visible").count() == 1
     page.close()
 
 
